@@ -1,0 +1,112 @@
+"""Check every hook that a module declares, when it loads: all problems at once.
+
+pluggy itself would stop at the first problem, or find it only when the hook is called (keyword-only arguments).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hostcore.contract.spec import BLOCKING, HOOKS, PROJECT
+from hostcore.errors import Problem, did_you_mean
+
+IMPL = f"{PROJECT}_impl"
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def marked(plugin: object) -> dict[str, Any]:
+    """Return attribute name -> function for everything in `plugin` that `hookimpl` marked.
+
+    Properties are not evaluated: they are the module's code and it has not been checked yet.
+    """
+    holder = plugin if inspect.ismodule(plugin) else type(plugin)
+    found: dict[str, Any] = {}
+    for name in sorted({*dir(holder), *getattr(plugin, "__dict__", ())}):
+        member = inspect.getattr_static(plugin, name, None)
+        function = getattr(member, "__func__", member)
+        if isinstance(getattr(function, "__dict__", {}).get(IMPL), dict):
+            found[name] = function
+    return found
+
+
+def check_hooks(plugin: object, third_party: Mapping[str, tuple[str, ...]]) -> list[Problem]:
+    """Return what is wrong with the hooks of `plugin`.
+
+    Args:
+        plugin: A module's object: an instance of its class, or a Python module.
+        third_party: Hooks that other packages declare: name -> argument names.
+    """
+    functions = marked(plugin)
+    known = {**third_party, **HOOKS}
+    problems = [problem for name, function in functions.items() for problem in _check(name, function, known)]
+    if not functions:
+        problems.append(
+            Problem(
+                "implements no hook",
+                code="HC305",
+                expected=f"at least one of {', '.join(HOOKS)}",
+                hint="mark its functions with @hostcore.hookimpl",
+            )
+        )
+    return problems
+
+
+def _check(name: str, function: Any, known: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    options = function.__dict__[IMPL]
+    hook = options.get("specname") or name
+    where = place_of(function)
+    if hook not in known:
+        if not options.get("optionalhook"):
+            hint = did_you_mean(hook, known) or f"known hooks: {', '.join(known)}"
+            yield Problem(f"implements an unknown hook {hook!r}", code="HC300", where=where, hint=hint)
+        return
+    if options.get("hookwrapper") or options.get("wrapper"):
+        yield Problem(
+            f"hook {hook!r} is a wrapper", code="HC304", where=where, hint="modules are isolated: implement it plainly"
+        )
+    spec = f"spec: {hook}({', '.join(known[hook])})"
+    yield from _check_parameters(hook, function, known[hook], where, spec)
+    yield from _check_kind(hook, function, where)
+
+
+def _check_parameters(hook: str, function: Any, arguments: tuple[str, ...], where: str, spec: str) -> Iterator[Problem]:
+    parameters = list(inspect.signature(function).parameters.values())
+    if "." in function.__qualname__ and parameters and not isinstance(function, staticmethod):
+        parameters = parameters[1:]  # self
+    for parameter in parameters:
+        optional = parameter.default is not inspect.Parameter.empty
+        if parameter.kind not in _POSITIONAL:
+            stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+            kind = "keyword-only argument " if parameter.kind is inspect.Parameter.KEYWORD_ONLY else ""
+            if kind and optional and parameter.name not in arguments:
+                continue
+            text = f"{kind}{stars.get(parameter.kind, '')}{parameter.name}"
+            yield Problem(f"hook {hook!r} takes {text!r}; hooks take plain arguments", "HC306", where, spec)
+        elif parameter.name not in arguments and not optional:
+            yield Problem(
+                f"hook {hook!r} takes an unknown argument {parameter.name!r}",
+                "HC301",
+                where,
+                spec,
+                did_you_mean(parameter.name, arguments),
+            )
+
+
+def _check_kind(hook: str, function: Any, where: str) -> Iterator[Problem]:
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        yield Problem(f"hook {hook!r} is a generator", "HC307", where, hint="return a value instead of yielding")
+    if getattr(function, BLOCKING, False) and inspect.iscoroutinefunction(function):
+        yield Problem(
+            f"hook {hook!r} is async and declared blocking", "HC308", where, hint="use one: def with blocking=True"
+        )
+
+
+def place_of(function: Any) -> str:
+    """Return "package/file.py:12" of a function, or ""."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return ""
+    return f"{'/'.join(Path(code.co_filename).parts[-2:])}:{code.co_firstlineno}"
