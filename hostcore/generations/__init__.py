@@ -1,0 +1,19 @@
+"""Generations: side-by-side, collectable copies of a distribution's modules.
+
+A generation owns a private table of module objects under their plain names.  Its code runs with a private
+`__builtins__`, whose `__import__` looks into that table first, so two releases of one package live in one process
+and neither knows of the other.  The rest of the process is left as it is as long as it can be:
+
+* `table` knows which generation owns which name, and whom a name means for the code that asks;
+* `placing` decides what `sys.modules` shows: the module itself while a name has one owner, a facade while it has
+  several;
+* `views` are those stand-ins; `hooks` puts them, and a finder, into the process and takes them out again;
+* `importlib_bootstrap` imports a module into a generation; `finding` finds its file;
+* `belonging` and `sweeping` take back what a generation left in other people's registries.
+"""
+
+from hostcore.generations.generation import Generation
+from hostcore.generations.hooks import installed
+from hostcore.generations.table import GenerationUnloadedError, generation_on_stack
+
+__all__ = ["Generation", "GenerationUnloadedError", "generation_on_stack", "installed"]

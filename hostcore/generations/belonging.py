@@ -1,0 +1,77 @@
+"""Tell whether an object was made by a generation's code.
+
+A hosted function knows its builtins, and those are the generation's.  A class is the generation's if its module's
+name is owned and one of its functions is, or if the generation's own module reaches it by its qualified name.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import TYPE_CHECKING, Any
+
+from hostcore.generations import table
+
+if TYPE_CHECKING:
+    from hostcore.generations.generation import Generation
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_DEPTH = 3
+
+
+def is_static(cls: type) -> bool:
+    """Tell whether `cls` is compiled into the interpreter or an extension, so can't be a generation's."""
+    return not cls.__flags__ & _HEAP_TYPE
+
+
+def unwrap(obj: Any) -> Any:
+    """Return the function behind wrappers, bound methods and properties."""
+    for _ in range(20):
+        inner = getattr(obj, "__wrapped__", None) or getattr(obj, "__func__", None) or getattr(obj, "fget", None)
+        if inner is None:
+            break
+        obj = inner
+    return obj
+
+
+def _function_owner(value: Any) -> Any:
+    function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+    if type(function) is not types.FunctionType:
+        return None
+    return function.__builtins__.get(table.MARK)  # type: ignore[attr-defined]
+
+
+def class_belongs(cls: type, generation: Generation) -> bool:
+    """Tell whether `generation`'s code defined the class `cls`."""
+    members = type.__getattribute__(cls, "__dict__")
+    name = members.get("__module__")
+    if not isinstance(name, str) or not generation.owns(name):
+        return False
+    for value in list(members.values()):
+        owner = _function_owner(value)
+        if owner is not None:
+            return owner is generation
+    module = generation.modules.get(name)
+    if getattr(module, "__builtins__", None) is not generation.builtins:
+        return False  # an extension module's class is the process's
+    found: Any = module
+    for part in type.__getattribute__(cls, "__qualname__").split("."):
+        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+    return found is cls
+
+
+def belongs_to(obj: Any, generation: Generation, depth: int = 0) -> bool:
+    """Tell whether `obj` is a function, method, class, module, partial or instance of `generation`'s making."""
+    if type(obj) is types.FunctionType:
+        return obj.__builtins__ is generation.builtins  # type: ignore[attr-defined]
+    if type(obj) is types.MethodType:
+        return belongs_to(obj.__func__, generation) or belongs_to(obj.__self__, generation)
+    if isinstance(obj, type):
+        return any(class_belongs(c, generation) for c in type.__dict__["__mro__"].__get__(obj))
+    if type(obj) is types.ModuleType:
+        return vars(obj).get("__builtins__") is generation.builtins
+    if depth < _DEPTH and isinstance(obj, functools.partial):
+        return any(belongs_to(part, generation, depth + 1) for part in (obj.func, *obj.args))
+    if depth < _DEPTH and type(obj) is types.BuiltinMethodType and not isinstance(obj.__self__, types.ModuleType):
+        return belongs_to(obj.__self__, generation, depth + 1)
+    return any(class_belongs(c, generation) for c in type(obj).__mro__)

@@ -1,0 +1,301 @@
+"""Take back what a generation's code left in the registries of the process.
+
+One small function a registry; each removes the generation's entries and yields (registry, what) for every one of
+them.  A registry that is unknown here keeps the old code alive; nothing breaks.  A callback that raises while it
+is run or removed is reported in the list, not raised: the unload goes on.
+"""
+
+from __future__ import annotations
+
+import codecs
+import copyreg
+import functools
+import gc
+import linecache
+import logging
+import signal
+import sys
+import threading
+import types
+import typing
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from hostcore.generations import hooks, table
+from hostcore.generations.belonging import belongs_to, class_belongs, is_static, unwrap
+
+if TYPE_CHECKING:
+    from hostcore.generations.generation import Generation
+
+Swept = Iterator[tuple[str, str]]
+Mine = Callable[[Any], bool]
+_LRU = type(functools.lru_cache(lambda: 0))
+_SEARCH_LIMIT = 5_000
+
+
+def sweep(generation: Generation) -> list[tuple[str, str]]:
+    """Clear every known registry of `generation`'s objects; return what was there."""
+    mine: Mine = functools.partial(belongs_to, generation=generation)
+    found: list[tuple[str, str]] = []
+    for clear in (_at_exit, _codecs, _linecache, _typing, _lru_caches, _generic_functions):
+        found += clear(generation, mine)
+    for clean in (_logging, _warnings, _copyreg, _sqlite, _interpreter_lists, _finalizers, _hooks, _signals, _builtins):
+        found += clean(mine)
+    return found
+
+
+class _Match:
+    """Equal to every callback of a generation: the way to find them through `atexit.unregister`."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, mine: Mine) -> None:
+        self.mine = mine
+        self.hits: list[str] = []
+
+    def __eq__(self, other: object) -> bool:
+        if not self.mine(other):
+            return False
+        self.hits.append(repr(other))
+        return True
+
+
+def _at_exit(generation: Generation, mine: Mine) -> Swept:
+    unregister = hooks.original("atexit.unregister")
+    while generation.at_exit:  # last registered first, as at exit
+        entry = generation.at_exit.pop()
+        unregister(entry)
+        yield "atexit", repr(entry.func)
+        try:
+            entry()
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - reported; the sweep goes on
+            yield "atexit raised", repr(exc)
+    match = _Match(mine)
+    unregister(match)
+    for hit in match.hits:
+        yield "atexit", hit
+    generation.at_fork.clear()
+
+
+def _codecs(generation: Generation, mine: Mine) -> Swept:
+    while generation.codecs:
+        search = generation.codecs.pop()
+        codecs.unregister(search)
+        yield "codecs", repr(search)
+    register_error = hooks.original("codecs.register_error")
+    for name, handler in generation.codec_errors.items():
+        if codecs.lookup_error(name) is handler:  # there is no unregister: give the name to another
+            heirs = [g for g in reversed(list(table.by_id.values())) if g is not generation and name in g.codec_errors]
+            register_error(name, heirs[0].codec_errors[name] if heirs else codecs.strict_errors)
+            yield "codecs.register_error", name
+    generation.codec_errors.clear()
+
+
+def _logging(mine: Mine) -> Swept:
+    known = list(logging.root.manager.loggerDict.items())
+    for logger in [logging.root, *(entry for _, entry in known if isinstance(entry, logging.Logger))]:
+        for handler in list(logger.handlers):
+            if mine(handler) or mine(handler.formatter) or any(map(mine, handler.filters)):
+                logger.removeHandler(handler)
+                yield "logging handler", f"{handler!r} of {logger.name}"
+        for item in [item for item in logger.filters if mine(item)]:
+            logger.removeFilter(item)
+            yield "logging filter", f"{item!r} of {logger.name}"
+    for name, entry in known:
+        if mine(entry):
+            del logging.root.manager.loggerDict[name]
+            _close_ranks(entry)
+            yield "logging logger", name
+    if mine(logging.getLoggerClass()):
+        logging.setLoggerClass(logging.Logger)
+        yield "logging.setLoggerClass", ""
+    if mine(logging.getLogRecordFactory()):
+        logging.setLogRecordFactory(logging.LogRecord)
+        yield "logging.setLogRecordFactory", ""
+
+
+def _close_ranks(gone: Any) -> None:
+    """Take a logger out of the tree: its children get its parent, and placeholders forget it."""
+    parent: Any = gone.parent
+    for entry in list(logging.root.manager.loggerDict.values()):
+        if isinstance(entry, logging.PlaceHolder):
+            entry.loggerMap.pop(gone, None)
+        elif isinstance(entry, logging.Logger) and entry.parent is gone:
+            entry.parent = parent
+
+
+def _warnings(mine: Mine) -> Swept:
+    keep = [entry for entry in warnings.filters if not mine(entry[2])]
+    if len(keep) != len(warnings.filters):
+        yield "warnings.filters", f"{len(warnings.filters) - len(keep)} entries"
+        warnings.filters[:] = keep  # type: ignore[index]
+        mutated = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
+        if mutated is not None:
+            mutated()
+
+
+def _copyreg(mine: Mine) -> Swept:
+    entries: dict[Any, Any] = copyreg.dispatch_table
+    for cls in [c for c, reduce in list(entries.items()) if mine(c) or mine(reduce)]:
+        del entries[cls]
+        yield "copyreg", cls.__qualname__
+
+
+def _sqlite(mine: Mine) -> Swept:
+    sqlite3 = table.real.get("sqlite3")
+    for registry in (sqlite3.adapters, sqlite3.converters) if sqlite3 else ():
+        for key, value in list(registry.items()):
+            if mine(value) or mine(key[0] if isinstance(key, tuple) else key):
+                del registry[key]
+                yield "sqlite3", repr(key)
+
+
+def _typing(generation: Generation, mine: Mine) -> Swept:
+    cleanups: list[Any] = getattr(typing, "_cleanups", [])
+    for clear in list(cleanups):
+        clear()
+        if mine(getattr(getattr(clear, "__self__", None), "__wrapped__", None)):
+            cleanups.remove(clear)  # the caches of a private typing_extensions
+            yield "typing caches", ""
+    caches: dict[Any, Any] = getattr(typing, "_caches", {})
+    for function in [f for f in list(caches) if mine(f)]:
+        del caches[function]
+    yield from _overloads(generation, mine)
+    dummy = vars(getattr(typing, "_overload_dummy", _typing))
+    transform = dummy.get("__dataclass_transform__")  # @dataclass_transform over @overload
+    if transform and any(map(mine, transform.get("field_specifiers", ()))):
+        del dummy["__dataclass_transform__"]
+        yield "typing.dataclass_transform", ""
+
+
+def _overloads(generation: Generation, mine: Mine) -> Swept:
+    registry: dict[str, Any] = getattr(typing, "_overload_registry", {})
+    for module in [m for m in list(registry) if generation.owns(m)]:
+        for name, by_line in list(registry[module].items()):
+            for line in [n for n, function in by_line.items() if mine(unwrap(function))]:
+                del by_line[line]
+                yield "typing.overload", f"{module}.{name}"
+            if not by_line:
+                del registry[module][name]
+        if not registry[module]:
+            del registry[module]
+
+
+def _lru_caches(generation: Generation, mine: Mine) -> Swept:
+    for cache in _shared_caches():
+        if cache.cache_info().currsize and not mine(unwrap(cache)) and _holds(cache, generation):
+            cache.cache_clear()  # a cache: safe to empty
+            yield "lru_cache", getattr(cache, "__qualname__", "")
+
+
+def _shared_caches() -> set[Any]:
+    seen: set[Any] = set()
+    for module in list(table.real.values()):
+        if type(module) is not types.ModuleType:
+            continue
+        for value in list(vars(module).values()):
+            if type(value) is _LRU:
+                seen.add(value)
+            elif isinstance(value, type) and not is_static(value):
+                members = type.__getattribute__(value, "__dict__")
+                inner = (getattr(member, "__func__", member) for member in list(members.values()))
+                seen.update(member for member in inner if type(member) is _LRU)
+    return seen
+
+
+def _generic_functions(generation: Generation, mine: Mine) -> Swept:
+    for module in list(table.real.values()):
+        if type(module) is not types.ModuleType:
+            continue
+        for name, function in list(vars(module).items()):
+            if type(function) is not types.FunctionType or function.__code__ is not _SINGLEDISPATCH:
+                continue
+            cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+            dispatch = function.dispatch  # type: ignore[attr-defined]
+            inner = dict(zip(dispatch.__code__.co_freevars, dispatch.__closure__, strict=True))
+            registry = inner["registry"].cell_contents
+            for cls in [c for c, f in registry.items() if mine(c) or mine(f)]:
+                del registry[cls]
+                yield "functools.singledispatch", f"{module.__name__}.{name}: {cls.__qualname__}"
+            function._clear_cache()  # type: ignore[attr-defined]
+
+
+_generic: Any = functools.singledispatch(lambda _: None)
+_SINGLEDISPATCH = _generic.__code__  # of the wrapper that every generic function is
+
+
+def _holds(cache: Any, generation: Generation) -> bool:
+    stack: list[Any] = [d for d in gc.get_referents(cache) if type(d) is dict and d is not cache.__dict__]
+    for _ in range(_SEARCH_LIMIT):
+        if not stack:
+            return False
+        obj = stack.pop()
+        if isinstance(obj, (type, types.FunctionType)):
+            if belongs_to(obj, generation):
+                return True
+        elif isinstance(obj, (dict, tuple, list, frozenset)) or type(obj).__module__ in _GENERIC:
+            stack.extend(gc.get_referents(obj))
+        elif class_belongs(type(obj), generation):
+            return True
+    return True  # too large to look through: emptying it costs only time
+
+
+_GENERIC = ("functools", "typing", "types")
+
+
+def _linecache(generation: Generation, mine: Mine) -> Swept:
+    roots = tuple(f"{path}/" for path in generation.paths if path not in sys.path)
+    for filename in [f for f in list(linecache.cache) if roots and f.startswith(roots)]:
+        linecache.cache.pop(filename, None)
+    yield from ()
+
+
+def _interpreter_lists(mine: Mine) -> Swept:
+    lists: tuple[tuple[str, list[Any]], ...] = (
+        ("sys.meta_path", sys.meta_path),
+        ("sys.path_hooks", sys.path_hooks),
+        ("gc.callbacks", gc.callbacks),
+    )
+    for label, entries in lists:
+        for entry in [e for e in list(entries) if mine(e)]:
+            entries.remove(entry)
+            yield label, repr(entry)
+
+
+def _finalizers(mine: Mine) -> Swept:
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        details = finalizer.peek()
+        if details is not None and (mine(details[1]) or any(map(mine, details[2]))):
+            finalizer.detach()
+            yield "weakref.finalize", repr(details[1])
+
+
+def _hooks(mine: Mine) -> Swept:
+    for name in ("excepthook", "displayhook", "unraisablehook", "breakpointhook", "stdout", "stderr"):
+        if mine(getattr(sys, name)):
+            setattr(sys, name, getattr(sys, f"__{name}__"))
+            yield f"sys.{name}", ""
+    if mine(threading.excepthook):
+        threading.excepthook = threading.__excepthook__
+        yield "threading.excepthook", ""
+
+
+def _signals(mine: Mine) -> Swept:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler) and not isinstance(handler, int) and mine(handler):
+            signal.signal(number, signal.SIG_DFL)
+            yield "signal", signal.Signals(number).name
+
+
+def _builtins(mine: Mine) -> Swept:
+    import builtins
+
+    for name, value in list(vars(builtins).items()):
+        if name != "_" and mine(value):
+            delattr(builtins, name)
+            yield "builtins", name

@@ -1,0 +1,5 @@
+"""Fails after its children have loaded."""
+
+from . import child as child
+
+raise ValueError("half way")

@@ -1,0 +1,2 @@
+FLAG = __name__ == "__main__"
+NAME = __name__

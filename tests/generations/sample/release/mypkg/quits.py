@@ -1,0 +1,1 @@
+raise SystemExit("mypkg.quits wants to leave")

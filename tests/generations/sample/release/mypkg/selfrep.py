@@ -1,0 +1,9 @@
+import sys
+
+
+class Wrap:
+    VERSION = "@V@"
+    wrapped = True
+
+
+sys.modules[__name__] = Wrap()

@@ -1,0 +1,4 @@
+import threading
+
+entered = threading.Event()
+release = threading.Event()

@@ -1,0 +1,9 @@
+import mypkg
+
+from .. import VERSION
+
+assert mypkg.VERSION == VERSION
+
+
+class D:
+    pass

@@ -1,0 +1,3 @@
+import warnings
+
+warnings.warn("dep", DeprecationWarning, stacklevel=2)

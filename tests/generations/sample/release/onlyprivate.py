@@ -1,0 +1,5 @@
+VERSION = "@V@"
+
+
+class K:
+    pass
