@@ -1,0 +1,75 @@
+"""The seam between the system and its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from hostcore.contract.manifest import Limits
+from hostcore.messaging import cell
+from hostcore.messaging.guard import Guard
+from hostcore.packages.locating import Release
+
+
+class Job(NamedTuple):
+    """What a host is asked to load.
+
+    `hook_time` is the seconds that a hook may take where `limits` say nothing; `load_time` those for the import.
+    """
+
+    release: Release
+    number: int
+    limits: Limits
+    hook_time: float
+    load_time: float
+    message_limit: int
+    third_party: Mapping[str, tuple[str, ...]]
+
+
+class HostedInstance(cell.Instance, Protocol):
+    """A loaded generation.
+
+    Attributes:
+        hooks: The hooks that it implements, each with its place among several modules': -1 early, 0, 1 late.
+    """
+
+    @property
+    def hooks(self) -> Mapping[str, int]: ...  # noqa: D102
+
+    async def call(self, hook: str, /, **arguments: Any) -> Any:
+        """Call a lifecycle hook, if it is implemented, within its time limit.
+
+        Raises:
+            HookError: It raised or overran.
+        """
+        ...
+
+    async def close(self) -> tuple[str, ...]:
+        """Let go of everything; return what could not be let go of, as text.  A second call does nothing."""
+        ...
+
+    def survivors(self) -> tuple[str, ...]:
+        """Return the names of what is still alive of it after `close` and a garbage collection."""
+        ...
+
+
+class Host(Protocol):
+    """Loads releases."""
+
+    async def load(self, job: Job) -> HostedInstance:
+        """Load a release as a new generation, beside others of the same module; its `initialize` is not called.
+
+        Raises:
+            LoadError: It cannot be imported; nothing of it is left.
+            HookError: Its hooks are declared wrongly; every problem is listed.
+        """
+        ...
+
+
+class Tools(NamedTuple):
+    """What the system lends to a host."""
+
+    loop: Any
+    guard: Guard
+    thread_guard: Guard
+    references: dict[int, Any]

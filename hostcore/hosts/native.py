@@ -1,0 +1,330 @@
+"""The native host: generations in this process.
+
+Importing happens in a thread of its own, so that a slow import does not hold the event loop and one that never
+ends can be given up on.  Hooks run on the loop, under the guard; those declared blocking in the module's lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import time
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from hostcore.contract.messages import Envelope
+from hostcore.contract.spec import PROJECT
+from hostcore.contract.validation import check_hooks, marked
+from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError, LoadError, did_you_mean
+from hostcore.generations import Generation, table
+from hostcore.hosts import faults
+from hostcore.hosts.base import Job, Tools
+from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
+from hostcore.messaging import wire
+from hostcore.messaging.cell import NEW, Stepper
+from hostcore.messaging.guard import Overrun
+from hostcore.messaging.lane import Lane
+from hostcore.messaging.wire import Reply
+from hostcore.packages.locating import Release
+
+_LEAVE_TIME = 1.0
+"""Seconds that a closing generation's tasks get to end."""
+
+
+class Refusal(Exception):
+    """Carries an error of the host's own through a handler's start: it is not the module's."""
+
+    def __init__(self, error: HostcoreError) -> None:
+        super().__init__()
+        self.error = error
+
+
+class NativeHost:
+    """Loads generations in this process."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def load(self, job: Job) -> NativeInstance:
+        """Load a release as a new generation; see `Host.load`."""
+        release = job.release
+        generation = Generation(release.name, release.paths, owned=release.owned)
+        try:
+            plugin = await self._import(job, generation)
+            return NativeInstance(job, generation, plugin, self._tools)
+        except BaseException:
+            generation.unload()
+            raise
+
+    async def _import(self, job: Job, generation: Generation) -> Any:
+        release, guard = job.release, self._tools.thread_guard
+        lane = Lane(f"load-{release.name}", self._tools.loop)
+        deadline = time.monotonic() + job.load_time
+        try:
+            async with asyncio.timeout(job.load_time + _LEAVE_TIME):
+                return await lane.run(lambda: guard.call(_make_plugin, (generation, release), deadline))
+        except (TimeoutError, Overrun) as exc:
+            if isinstance(exc, TimeoutError) and time.monotonic() < deadline:
+                raise _import_error(release, exc) from None  # the module's own
+            left = "; its thread hangs in C code and is left behind" if lane.busy else ""
+            raise LoadError(
+                release.name,
+                f"importing {release.value!r} did not end within {job.load_time:.3g} s{left}",
+                label=release.label,
+                hint="move slow work into initialize(), or raise load_timeout",
+            ) from None
+        except HostcoreError:
+            raise
+        except asyncio.CancelledError:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - whatever a module's import raises, SystemExit too
+            raise _import_error(release, exc) from None
+        finally:
+            lane.close()
+
+
+def _make_plugin(work: tuple[Generation, Release]) -> Any:
+    """Import the entry point's object and return the module's instance of it."""
+    generation, release = work
+    module_name, _, path = release.value.partition(":")
+    found = generation.load(module_name)
+    for part in path.split(".") if path else ():
+        if not hasattr(found, part):
+            raise LoadError(
+                release.name,
+                f"the entry point {release.value!r} names {part!r}, which {module_name!r} does not have",
+                label=release.label,
+                hint=did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
+            )
+        found = getattr(found, part)
+    if inspect.isclass(found):
+        _check_constructor(release, found)
+        return found()
+    return found
+
+
+def _check_constructor(release: Release, cls: type) -> None:
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as exc:
+        raise LoadError(
+            release.name,
+            f"{release.value!r} cannot be made without arguments: {exc}",
+            label=release.label,
+            hint="take what it needs from the context, in initialize(context)",
+        ) from None
+    except ValueError:
+        return  # no signature to look at: calling it will tell
+
+
+def _import_error(release: Release, error: BaseException) -> LoadError:
+    what = f"importing {release.value!r} raised {faults.summary_of(error)}"
+    if isinstance(error, SystemExit):
+        what = f"importing {release.value!r} called sys.exit({faults.message_of(error)})"
+    place, text = faults.place_of(error), faults.traceback_of(error)
+    hint = ""
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"install {error.name!r}, and name it in the dependencies of {release.distribution or release.name!r}"
+    error.__traceback__ = None
+    found = LoadError(release.name, what, label=release.label, where=place, hint=hint)
+    found.add_note(text)
+    return found
+
+
+class NativeInstance:
+    """A generation and the module's object in it, ready to handle messages."""
+
+    def __init__(self, job: Job, generation: Generation, plugin: Any, tools: Tools) -> None:
+        release = job.release
+        projects = sorted(projects_of(plugin))
+        problems = check_hooks(plugin, job.third_party) if marked(plugin) or not projects else []
+        if problems:
+            raise HookError(release.name, label=release.label, problems=problems)
+        self.name = release.name
+        self.generation: Generation | None = generation
+        self.context = contextvars.Context()
+        self.context.run(table.current.set, generation)
+        self._release = release
+        self._limits, self._hook_time, self._message_limit = job.limits, job.hook_time, job.message_limit
+        self._loop, self._guard, self._thread_guard = tools.loop, tools.guard, tools.thread_guard
+        self._references = tools.references
+        self._lane: Lane | None = None
+        self._handlers: dict[str, Handler] = {}
+        self._managers = [register(plugin, self.name, project) for project in (PROJECT, *projects)]
+        for manager in self._managers:
+            self._handlers |= handlers_of(manager, self._limit_of, job.third_party)
+        self.hooks = {hook: handler.order for hook, handler in self._handlers.items()}
+        self._watched: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<NativeInstance {self.name} {self.generation!r}>"
+
+    def _limit_of(self, hook: str) -> float:
+        value: float | None = getattr(self._limits, hook, None)
+        return self._hook_time if value is None else value
+
+    # --- messages ----------------------------------------------------------------------------------------------
+
+    def start(self, envelope: Envelope) -> Any:
+        """Begin to handle a message: the result, or a coroutine that returns it."""
+        handler = self._handlers.get(envelope.hook)
+        if handler is None:
+            raise Refusal(self._unhandled(envelope.hook))
+        try:
+            argument = handler.read(envelope, self.name)
+        except HostcoreError as exc:
+            raise Refusal(exc) from None
+        if handler.by_reference:
+            return self._start_by_reference(handler, argument)
+        deadline = min(envelope.deadline, time.monotonic() + handler.limit)
+        if handler.blocking:
+            return self._in_lane(handler, argument, deadline)
+        return self._guard.call(handler.function, argument, deadline)
+
+    def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
+        """Take one step of a handler's coroutine, under the guard."""
+        return self._guard.call(resume, value, deadline)
+
+    def finish(self, envelope: Envelope, result: Any) -> Reply:
+        """Encode what the handler returned."""
+        try:
+            what = f"the reply of {envelope.hook!r}" + (f" to {envelope.topic!r}" if envelope.topic else "")
+            return wire.reply_of(result, module=self.name, what=what, limit=self._message_limit)
+        except HostcoreError as exc:
+            raise Refusal(exc) from None
+
+    def limit(self, envelope: Envelope) -> float:
+        """Return the seconds that the message's hook may take."""
+        handler = self._handlers.get(envelope.hook)
+        return inf if handler is None else handler.limit
+
+    def translate(self, envelope: Envelope, error: BaseException) -> Exception:
+        """Return the named error for what a handler raised."""
+        if isinstance(error, Refusal):
+            return error.error
+        if isinstance(error, CallCycleError):
+            return CallCycleError(error.message, trail=error.trail, hint=error.hint)
+        if isinstance(error, Overrun) and time.monotonic() >= envelope.deadline:
+            return DeadlineError(f"{self.name!r} did not handle {envelope.topic or envelope.hook!r} in time; stopped")
+        return self._hook_error(envelope.hook, error)
+
+    def _hook_error(self, hook: str, error: BaseException) -> HookError:
+        if isinstance(error, Overrun):
+            return HookError(
+                self.name,
+                f"hook {hook!r} overran its limit of {self._limit_of(hook):.3g} s and was stopped",
+                hook=hook,
+                label=self._release.label,
+                hint="declare it blocking, await in between, or raise its limit in module.toml",
+            )
+        return HookError(
+            self.name,
+            f"hook {hook!r} raised {faults.summary_of(error)}",
+            hook=hook,
+            label=self._release.label,
+            where=faults.place_of(error),
+            exception=type(error).__name__,
+            traceback=faults.traceback_of(error),
+        )
+
+    def _unhandled(self, hook: str) -> HookError:
+        return HookError(
+            self.name, f"does not implement {hook!r}", hook=hook, label=self._release.label,
+            hint=f"it implements {', '.join(sorted(self.hooks))}",
+        )  # fmt: skip
+
+    def _start_by_reference(self, handler: Handler, token: int) -> Any:
+        """Call a hook of another pluggy project: its arguments and result are live objects, left on a side table."""
+        result = self._guard.call(handler.function, self._references.pop(token), time.monotonic() + handler.limit)
+        if inspect.iscoroutine(result):
+            return self._await_by_reference(result, token)
+        self._references[token] = result
+        return None
+
+    async def _await_by_reference(self, coroutine: Any, token: int) -> None:
+        self._references[token] = await coroutine
+
+    async def _in_lane(self, handler: Handler, argument: Any, deadline: float) -> Any:
+        if self._lane is None:
+            self._lane = Lane(self.name, self._loop)
+        guard = self._thread_guard
+        return await self._lane.run(lambda: guard.call(handler.function, argument, deadline))
+
+    # --- lifecycle hooks ---------------------------------------------------------------------------------------
+
+    async def call(self, hook: str, /, **arguments: Any) -> Any:
+        """Call a lifecycle hook, if it is implemented; see `HostedInstance.call`."""
+        handler = self._handlers.get(hook)
+        if handler is None:
+            return None
+        task = self._loop.create_task(
+            self._call(handler, arguments), name=f"hostcore:{self.name}.{hook}", context=self.context
+        )
+        try:
+            async with asyncio.timeout(handler.limit):
+                return await task
+        except TimeoutError as exc:
+            error: BaseException = Overrun() if task.cancelled() else exc
+        except asyncio.CancelledError:
+            if not task.cancelled() or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            error = RuntimeError("it cancelled itself")
+        except BaseException as exc:  # noqa: BLE001 - the module's
+            error = exc
+        named = self._hook_error(hook, error)
+        error.__traceback__ = None
+        raise named
+
+    async def _call(self, handler: Handler, arguments: dict[str, Any]) -> Any:
+        deadline = time.monotonic() + handler.limit
+        try:
+            if handler.blocking:
+                return await self._in_lane(handler, arguments, deadline)
+            result = self._guard.call(handler.function, arguments, deadline)
+            return await Stepper(self, result, NEW, deadline) if inspect.iscoroutine(result) else result
+        except (SystemExit, KeyboardInterrupt) as exc:
+            # A task that raises these would end the event loop.
+            raise RuntimeError(f"it raised {faults.summary_of(exc)}") from None
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    async def close(self) -> tuple[str, ...]:
+        """Cancel its tasks, drop the module, unload the generation; return what could not be let go of."""
+        generation, self.generation = self.generation, None
+        if generation is None:
+            return ()
+        left = await self._cancel_tasks(generation)
+        if self._lane is not None and not self._lane.close():
+            left.append(f"thread hostcore:{self.name} is still in a blocking hook")
+        threads = [name for name in generation.threads() if not name.startswith("hostcore:")]
+        left += [f"thread {name} still runs its code" for name in threads]
+        self._handlers = {}
+        for manager in self._managers:
+            for plugin in manager.get_plugins():
+                manager.unregister(plugin)
+        self._managers = []
+        self._watched = generation.watch()
+        generation.unload()
+        self.context = contextvars.Context()
+        return tuple(left)
+
+    async def _cancel_tasks(self, generation: Generation) -> list[str]:
+        own = [task for task in asyncio.all_tasks(self._loop) if _runs(task, generation)]
+        own = [task for task in own if task is not asyncio.current_task()]
+        for task in own:
+            task.cancel()
+        if not own:
+            return []
+        _, late = await asyncio.wait(own, timeout=_LEAVE_TIME)
+        return [f"task {task.get_name()} ignores its cancellation" for task in late]
+
+    def survivors(self) -> tuple[str, ...]:
+        """Return the names of what is still alive of it after `close` and a garbage collection."""
+        return tuple(f"{kind} {name}" for kind, name, reference in self._watched if reference() is not None)
+
+
+def _runs(task: asyncio.Task[Any], generation: Generation) -> bool:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame is not None and frame.f_builtins is generation.builtins

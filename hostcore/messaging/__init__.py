@@ -1,0 +1,11 @@
+"""Messages between modules: addresses, mailboxes, deadlines, and the guard that breaks an overrunning handler.
+
+* `bus` finds the receiver, encodes, and hands over; it knows topics and capabilities;
+* `cell` is one address: its mailbox, and the one message it is handling; a reload swaps what is behind it;
+* `wire` encodes and decodes payloads; `schemas` makes a decoder from a handler's annotation;
+* `pending` is a reply in waiting, `deadlines` the one timer for all of them;
+* `current` is the message in hand, from which nested requests inherit, and who waits for whom;
+* `guard` breaks handlers, `lane` runs the ones that block in a thread.
+
+Everything runs on one event loop; nothing here takes a lock.
+"""

@@ -1,0 +1,526 @@
+"""A cell: one address, its mailbox, and the one message it is handling.
+
+The cell, not what stands behind it, owns the mailbox; a reload pauses the cell, swaps the instance, and resumes, so
+no message is lost or handled twice.
+
+    IDLE    -- nothing in hand; a request may run at once, in the asker's turn ("direct")
+    QUEUED  -- messages wait and a drain is scheduled
+    RUNNING -- one message is in hand
+
+Guarantees: one message at a time; the order of each sender is kept; the mailbox is bounded and its waiting senders
+are admitted in order; a message that expired or was abandoned while it waited is never started; an asker's timeout
+or cancellation never reaches the handler.
+
+How an async handler runs without a task per message: each cell has one persistent *runner* task.  The first step of
+the handler's coroutine runs in the caller's stack, but as the runner (asyncio's current task is exchanged around
+it) and in the cell's own context.  Only if the handler suspends is it handed to the runner, which drives it to its
+end and then goes on with the mailbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import enum
+import time
+from asyncio.tasks import _enter_task, _leave_task
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hostcore.contract.messages import Envelope
+from hostcore.errors import MailboxFullError, StoppedError
+from hostcore.messaging.current import Delivery, current
+from hostcore.messaging.guard import Overrun
+from hostcore.messaging.pending import Pending
+from hostcore.messaging.wire import Reply
+
+if TYPE_CHECKING:
+    from hostcore.messaging.deadlines import Deadlines
+
+_now = time.monotonic
+BATCH = 32
+SAMPLES = 512
+GRACE = 1.0
+"""Seconds that one step of a handler may hold the loop after its limit has passed."""
+
+
+class Work(enum.Enum):
+    """What a cell is doing."""
+
+    IDLE = "idle"
+    QUEUED = "queued"
+    RUNNING = "running"
+
+
+IDLE, QUEUED, RUNNING = Work.IDLE, Work.QUEUED, Work.RUNNING
+
+
+class Instance(Protocol):
+    """What stands behind a cell: one running copy of a module, in whatever host.
+
+    `context` is what its hooks run in: it lives and dies with the instance, and nothing of the askers' leaks in.
+    """
+
+    context: contextvars.Context
+
+    def start(self, envelope: Envelope) -> Any:
+        """Begin to handle a message: the result, or a coroutine that returns it."""
+        ...
+
+    def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
+        """Call `resume(value)`, a coroutine's `send` or `throw`, under the guard."""
+        ...
+
+    def finish(self, envelope: Envelope, result: Any) -> Reply:
+        """Encode what the handler returned."""
+        ...
+
+    def translate(self, envelope: Envelope, error: BaseException) -> Exception:
+        """Return the named error for what the handler raised; it must hold nothing of the module."""
+        ...
+
+    def limit(self, envelope: Envelope) -> float:
+        """Return the seconds that the message's hook may take."""
+        ...
+
+
+class Observer(Protocol):
+    """Who is told what happens in a cell."""
+
+    def failed(self, cell: Cell, envelope: Envelope, error: Exception) -> None:
+        """Hear of a handler that raised."""
+
+    def dead(self, envelope: Envelope, reason: str) -> None:
+        """Hear of a message that will not be handled."""
+
+    def blocked(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
+        """Hear of a handler that held the event loop."""
+
+    def overran(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
+        """Hear of a handler that ignores its cancellation."""
+
+
+class Tally:
+    """Counts of one cell, and the last `SAMPLES` handling times in seconds."""
+
+    __slots__ = ("dropped", "failed", "handled", "samples", "total")
+
+    def __init__(self) -> None:
+        self.handled = 0
+        self.failed = 0
+        self.dropped = 0
+        self.total = 0.0
+        self.samples: list[float] = []
+
+    def record(self, seconds: float) -> None:
+        """Count one handled message."""
+        samples = self.samples
+        if len(samples) < SAMPLES:
+            samples.append(seconds)
+        else:
+            samples[self.handled % SAMPLES] = seconds
+        self.handled += 1
+        self.total += seconds
+
+
+class Stepper:
+    """Drives a suspended handler's coroutine from the runner, each step under the guard."""
+
+    __slots__ = ("coroutine", "deadline", "instance", "thrown", "yielded")
+
+    def __init__(self, instance: Instance, coroutine: Any, yielded: Any, deadline: float) -> None:
+        self.instance = instance
+        self.coroutine = coroutine
+        self.yielded = yielded  # what its first step gave out; NEW: it has not started
+        self.deadline = deadline
+        self.thrown: BaseException | None = None
+
+    def __await__(self) -> Any:
+        send, throw = self.coroutine.send, self.coroutine.throw
+        yielded = self.yielded
+        try:
+            if yielded is NEW:
+                yielded = self._step(send, None)
+            elif self.thrown is not None:  # cancelled between hand-over and wake-up
+                if yielded is not None:
+                    yielded._asyncio_future_blocking = False
+                yielded = self._step(throw, self.thrown)
+            while True:
+                try:
+                    value = yield yielded
+                except GeneratorExit:
+                    self.coroutine.close()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - cancellation and all: the handler's to deal with
+                    yielded = self._step(throw, exc)
+                else:
+                    yielded = self._step(send, value)
+        except StopIteration as stop:
+            return stop.value
+
+    def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
+        """Take one step; a handler past its limit still gets `GRACE` to clean up."""
+        return self.instance.step(resume, value, max(self.deadline, _now() + GRACE))
+
+
+NEW = object()
+Entry = tuple[Envelope, Pending | None]
+
+
+class _Blame:
+    """Seconds of held loop already put down to a handler: a direct request must not count for its asker too."""
+
+    seconds = 0.0
+
+
+_blame = _Blame()
+
+
+class _Overtime:
+    """Cancels a suspended handler that takes longer than its module's limit, again and again until it ends."""
+
+    __slots__ = ("cell", "delivery", "limit", "slot", "times")
+
+    def __init__(self, cell: Cell, delivery: Delivery, limit: float, deadline: float) -> None:
+        self.cell, self.delivery, self.limit, self.times = cell, delivery, limit, 0
+        self.slot = cell.deadlines.add(self, deadline)
+
+    def expire(self) -> None:
+        """Cancel the handler, if it still runs."""
+        cell = self.cell
+        if cell.delivery is not self.delivery or cell.runner is None:
+            return
+        self.times += 1
+        if self.times > 1:
+            cell.observer.overran(cell, self.delivery.envelope, self.limit * self.times)
+        cell.runner.cancel()
+        self.slot = cell.deadlines.add(self, _now() + max(self.limit, 0.1))
+
+
+class Cell:
+    """One address.  `waits` maps the cells whose replies its handler awaits to how many requests are out."""
+
+    def __init__(
+        self, name: str, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, observer: Observer, *,
+        capacity: int, blocked_after: float,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.loop = loop
+        self.deadlines = deadlines
+        self.observer = observer
+        self.capacity = capacity
+        self.blocked_after = blocked_after
+        self.instance: Instance | None = None
+        self.work = IDLE
+        self.paused = 1  # until an instance is there
+        self.stopped = ""
+        self.waits: dict[Cell, int] = {}
+        self.tally = Tally()
+        self.delivery: Delivery | None = None
+        self.runner: asyncio.Task[None] | None = None
+        self._overtime: _Overtime | None = None
+        self._waiting: Pending | None = None  # for the message in hand
+        self._box: deque[Entry] = deque()
+        self._room: deque[tuple[Entry, asyncio.Future[None]]] = deque()
+        self._park: asyncio.Future[None] | None = None
+        self._handed: tuple[Stepper, Envelope, Pending | None, float] | None = None
+        self._quiet: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        state = self.stopped and "stopped" or (self.paused and "paused") or self.work.value
+        return f"<Cell {self.name} {state} {len(self._box)} waiting>"
+
+    # --- intake ------------------------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait."""
+        return len(self._box) + len(self._room)
+
+    @property
+    def free(self) -> bool:
+        """Whether a request may run at once."""
+        return self.work is IDLE and not self.paused and not self._box and not self.stopped
+
+    def put(self, envelope: Envelope, pending: Pending | None) -> bool:
+        """Put a message into the mailbox; False if there is no room.
+
+        Raises:
+            StoppedError: The module has stopped.
+        """
+        if self.stopped:
+            raise StoppedError(self.stopped)
+        if len(self._box) >= self.capacity or self._room:
+            return False
+        self._box.append((envelope, pending))
+        if self.work is IDLE and not self.paused:
+            self.work = QUEUED
+            self.loop.call_soon(self._drain)
+        return True
+
+    async def put_wait(self, envelope: Envelope, pending: Pending | None, timeout: float) -> None:
+        """Wait for room, first come first served.
+
+        Raises:
+            MailboxFullError: There was none within `timeout` seconds.
+            StoppedError: The module stopped meanwhile.
+        """
+        admitted: asyncio.Future[None] = self.loop.create_future()
+        self._room.append(((envelope, pending), admitted))
+        try:
+            async with asyncio.timeout(None if timeout == inf else timeout):
+                await admitted
+        except TimeoutError:
+            raise MailboxFullError(
+                f"the mailbox of {self.name!r} is full ({self.capacity} messages) and stayed so for {timeout:.3g} s",
+                hint="send less, raise limits.mailbox, or look at what the module is doing",
+            ) from None
+
+    def _admit(self) -> None:
+        while self._room and len(self._box) < self.capacity:
+            entry, admitted = self._room.popleft()
+            if not admitted.done():  # else its sender gave up: withdrawn
+                self._box.append(entry)
+                admitted.set_result(None)
+
+    # --- execution ---------------------------------------------------------------------------------------------
+
+    def run_now(self, envelope: Envelope, pending: Pending) -> None:
+        """Handle a request in the asker's own turn; only if `free`."""
+        self.work = RUNNING
+        if self._begin(envelope, pending):
+            if self._box or self._quiet is not None or self._room:
+                self._settle()
+            else:
+                self.work = IDLE
+
+    def _begin(self, envelope: Envelope, pending: Pending | None) -> bool:
+        """Start one message.  True: it is done; False: the runner will finish it."""
+        instance = self.instance
+        assert instance is not None
+        began, blamed = _now(), _blame.seconds
+        delivery = self.delivery = Delivery(self, envelope)
+        self._waiting = pending
+        try:
+            result = instance.context.run(self._start, instance, delivery)
+            if type(result) is CoroutineType:
+                limit = instance.limit(envelope)
+                done, result = self._first_step(instance, envelope, result, began + limit)
+                if not done:
+                    self._check_blocked(envelope, began, blamed)
+                    self._hand_over(result, envelope, pending, began, limit)
+                    return False
+            self._succeed(instance, envelope, pending, result)
+        except BaseException as exc:  # noqa: BLE001 - whatever a module raises stays with it
+            self._fail(instance, envelope, pending, exc)
+        delivery.active = False
+        self.delivery = None
+        self._waiting = None
+        self.tally.record(self._check_blocked(envelope, began, blamed))
+        return True
+
+    @staticmethod
+    def _start(instance: Instance, delivery: Delivery) -> Any:
+        current.set(delivery)
+        return instance.start(delivery.envelope)
+
+    def _first_step(
+        self, instance: Instance, envelope: Envelope, coroutine: Any, deadline: float
+    ) -> tuple[bool, Any]:
+        """Run a handler up to its first suspension, as the runner; (True, result) or (False, the rest of it)."""
+        if self._park is None:  # no runner yet: it takes the whole coroutine
+            return False, Stepper(instance, coroutine, NEW, deadline)
+        loop, runner = self.loop, self.runner
+        assert runner is not None
+        asking = asyncio.current_task(loop)
+        if asking is not None:
+            _leave_task(loop, asking)
+        _enter_task(loop, runner)
+        try:
+            yielded = instance.context.run(instance.step, coroutine.send, None, min(deadline, envelope.deadline))
+        except StopIteration as stop:
+            return True, stop.value
+        finally:
+            _leave_task(loop, runner)
+            if asking is not None:
+                _enter_task(loop, asking)
+        return False, Stepper(instance, coroutine, yielded, deadline)
+
+    def _hand_over(
+        self, rest: Stepper, envelope: Envelope, pending: Pending | None, began: float, limit: float
+    ) -> None:
+        self._handed = (rest, envelope, pending, began)
+        if limit != inf:
+            assert self.delivery is not None
+            self._overtime = _Overtime(self, self.delivery, limit, began + limit)
+        if self.runner is None:
+            self.runner = self.loop.create_task(self._run(), name=f"hostcore:{self.name}", context=rest.instance.context)
+        elif self._park is not None and not self._park.done():
+            self._park.set_result(None)
+
+    async def _run(self) -> None:
+        """Be the runner: parked until a handler suspends, then take it to its end and go on with the mailbox."""
+        me = asyncio.current_task(self.loop)
+        while self.runner is me:
+            if self._handed is None:
+                self._park = self.loop.create_future()
+                try:
+                    await self._park
+                except asyncio.CancelledError as exc:
+                    if self._handed is None or self.runner is not me:
+                        raise  # another instance, and so another runner, has taken over
+                    self._handed[0].thrown = exc  # such as asyncio.timeout(0) in the handler
+            assert self._handed is not None
+            (rest, envelope, pending, began), self._handed = self._handed, None
+            await self._finish(rest, envelope, pending, began)
+            self._settle()
+
+    async def _finish(self, rest: Stepper, envelope: Envelope, pending: Pending | None, began: float) -> None:
+        instance, delivery = rest.instance, self.delivery
+        try:
+            self._succeed(instance, envelope, pending, await rest)
+        except asyncio.CancelledError as exc:
+            if self.stopped:
+                self._refuse(envelope, pending, self.stopped)
+                raise
+            task = asyncio.current_task(self.loop)
+            while task is not None and task.uncancel():
+                pass
+            late = self._overtime is not None and self._overtime.times > 0
+            self._fail(instance, envelope, pending, Overrun() if late else exc)
+        except BaseException as exc:  # noqa: BLE001
+            self._fail(instance, envelope, pending, exc)
+        finally:
+            if delivery is not None:
+                delivery.active = False
+            if self._overtime is not None:
+                self._overtime.slot.discard(self._overtime)
+            self.delivery = self._waiting = self._overtime = None
+            self.tally.record(_now() - began)
+
+    def _take(self, now: float) -> Entry | None:
+        envelope, pending = self._box.popleft()
+        if self._room:
+            self._admit()
+        if pending is not None and pending.settled:
+            self.tally.dropped += 1
+        elif envelope.deadline < now:
+            self.tally.dropped += 1
+            if pending is not None:
+                pending.expire()
+            else:
+                self.observer.dead(envelope, "expired in the mailbox")
+        else:
+            return envelope, pending
+        return None
+
+    def _drain(self) -> None:
+        if self.work is not QUEUED:
+            return
+        self.work = RUNNING
+        now = _now()
+        for _ in range(BATCH):
+            if not self._box or self.paused:
+                break
+            entry = self._take(now)
+            if entry is not None and not self._begin(*entry):
+                return  # RUNNING; the runner goes on from here
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._room:
+            self._admit()
+        if self._box and not self.paused and not self.stopped:
+            self.work = QUEUED
+            self.loop.call_soon(self._drain)
+            return
+        self.work = IDLE
+        if self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)
+            self._quiet = None
+
+    # --- outcomes ----------------------------------------------------------------------------------------------
+
+    def _succeed(self, instance: Instance, envelope: Envelope, pending: Pending | None, result: Any) -> None:
+        if pending is not None:
+            pending.resolve(instance.finish(envelope, result))
+
+    def _fail(self, instance: Instance, envelope: Envelope, pending: Pending | None, error: BaseException) -> None:
+        self.tally.failed += 1
+        named = instance.translate(envelope, error)
+        error.__traceback__ = None  # its frames would keep the module's code alive
+        if pending is not None:
+            pending.fail(named)
+        self.observer.failed(self, envelope, named)
+
+    def _refuse(self, envelope: Envelope, pending: Pending | None, reason: str) -> None:
+        if pending is not None:
+            pending.fail(StoppedError(reason))
+        else:
+            self.observer.dead(envelope, reason)
+
+    def _check_blocked(self, envelope: Envelope, began: float, blamed: float) -> float:
+        seconds = _now() - began
+        own = seconds - (_blame.seconds - blamed)
+        if own > self.blocked_after:
+            _blame.seconds += own
+            self.observer.blocked(self, envelope, own)
+        return seconds
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Stop delivery and wait until nothing is in hand; senders go on filling the mailbox.
+
+        If the waiting is cancelled, the cell stays paused: the caller resumes it.
+        """
+        self.paused += 1
+        while self.work is RUNNING:
+            if self._quiet is None or self._quiet.done():
+                self._quiet = self.loop.create_future()
+            await asyncio.shield(self._quiet)
+
+    def resume(self) -> None:
+        """Undo one `pause`."""
+        self.paused -= 1
+        if not self.paused and self.work is not RUNNING:
+            self._settle()
+
+    def swap(self, instance: Instance | None) -> None:
+        """Put another instance behind the address, with a context and runner of its own; only while paused."""
+        runner, self.runner, self._park = self.runner, None, None
+        if runner is not None:
+            runner.cancel()
+        self.instance = instance
+        self.waits = {}
+
+    def abandon(self, reason: str) -> None:
+        """Give up on the message in hand: its caller is answered, its coroutine is thrown away.
+
+        For a handler that does not end although it was asked to.
+        """
+        delivery, runner = self.delivery, self.runner
+        if delivery is not None:
+            delivery.active = False
+            self._refuse(delivery.envelope, self._waiting, reason)
+        if runner is not None and self.work is RUNNING:
+            self.stopped = self.stopped or reason
+            runner.cancel()
+
+    def stop(self, reason: str) -> None:
+        """Refuse all that waits, and every later message, with `reason`."""
+        self.stopped = reason
+        self.refuse_waiting(reason)
+        self.swap(None)
+
+    def refuse_waiting(self, reason: str) -> None:
+        """Answer everything in the mailbox with a StoppedError."""
+        while self._box:
+            self._refuse(*self._box.popleft(), reason)
+        while self._room:
+            entry, admitted = self._room.popleft()
+            if not admitted.done():
+                admitted.set_exception(StoppedError(reason))

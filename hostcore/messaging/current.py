@@ -1,0 +1,54 @@
+"""The message in hand: what nested requests inherit, and who waits for whom.
+
+While a handler runs, a context variable holds its `Delivery`; tasks that the handler starts inherit it.  A request
+made under an active delivery keeps its deadline, trace and trail, and adds an edge to the graph of waiting cells,
+where a circle means that nobody would ever answer.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hostcore.contract.messages import Envelope
+    from hostcore.messaging.cell import Cell
+
+
+class Delivery:
+    """One message being handled; `active` until the handler has ended."""
+
+    __slots__ = ("active", "cell", "envelope")
+
+    def __init__(self, cell: Cell, envelope: Envelope) -> None:
+        self.cell = cell
+        self.envelope = envelope
+        self.active = True
+
+
+current: ContextVar[Delivery | None] = ContextVar("hostcore_delivery", default=None)
+
+
+def active_delivery() -> Delivery | None:
+    """Return the delivery under which the code runs, if its handler has not ended."""
+    delivery = current.get()
+    return delivery if delivery is not None and delivery.active else None
+
+
+def waiting_path(start: Cell, goal: Cell) -> list[str] | None:
+    """Return the names from `start` to `goal` along "waits for" edges, or None if `start` does not wait for it."""
+    if start is goal:
+        return [start.name]
+    if not start.waits:
+        return None
+    trails = [(start, [start.name])]
+    seen = {start}
+    while trails:
+        cell, path = trails.pop()
+        for following in cell.waits:
+            if following is goal:
+                return [*path, goal.name]
+            if following not in seen:
+                seen.add(following)
+                trails.append((following, [*path, following.name]))
+    return None

@@ -1,0 +1,58 @@
+"""One timer for everything that can expire: adding and removing cost O(1), the resolution is one tick (5 ms).
+
+A timing wheel (Varghese and Lauck, 1987) with a dict for its slots: items wait in the slot of their tick, and the
+loop's timer runs only while there are slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+TICK = 0.005
+
+
+class Expiring(Protocol):
+    """Something with a deadline."""
+
+    def expire(self) -> None:
+        """Be told that the deadline has passed."""
+
+
+class Deadlines:
+    """The wheel of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, set[Expiring]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, item: Expiring, deadline: float) -> set[Expiring]:
+        """Have `item` expire at `deadline` (seconds of `time.monotonic()`).
+
+        Returns:
+            The slot; whoever is done earlier discards the item from it.
+        """
+        key = int(deadline / TICK) + 1
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = set()
+            if self._timer is None:
+                self._timer = self._loop.call_later(TICK, self._turn)
+        slot.add(item)
+        return slot
+
+    def _turn(self) -> None:
+        now = int(time.monotonic() / TICK)
+        for key in [key for key in self._slots if key <= now]:
+            for item in self._slots.pop(key):
+                item.expire()
+        self._timer = self._loop.call_later(TICK, self._turn) if self._slots else None
+
+    def close(self) -> None:
+        """Stop the timer; nothing expires any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._slots.clear()

@@ -1,0 +1,259 @@
+"""Break a handler that overruns its deadline, and never anything else.
+
+`Overrun` is raised inside the handler by one of two means:
+
+* `SignalGuard`, for handlers on the main thread: a kernel timer (SIGALRM) ticks while handlers run, and its Python
+  handler looks at the interrupted frame.  It raises only if that frame lies above a guard frame, is not the host's
+  or asyncio's, and no host frame stands between.  Check and raise happen in one signal handler on one thread, so
+  nothing can change in between: there is no race to lose.
+* `ThreadGuard`, for any other thread: a watchdog thread uses `PyThreadState_SetAsyncExc`.  A handler that ends and
+  a watchdog that fires both try to pop the same token; whoever loses gives way, and an exception that is already
+  on its way is made to land inside `call`, or cleared.
+
+What cannot be broken: C code that never checks for signals (`sum(range(10**10))`), and, by the second means, any C
+call at all; nor a handler that catches BaseException in a loop.
+
+Nested handlers (a direct request runs in the asker's stack) suspend the outer one's deadline: their time is their
+own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+SIGNAL_TICK = 0.02
+THREAD_TICK = 0.01
+_IDLE_TICKS = 50
+_HOST = ("hostcore", "asyncio", "importlib", "_frozen_importlib", "_frozen_importlib_external")
+_TRANSPARENT = (  # frames that may stand between a handler and its guard: importing, and calling it by keyword
+    "hostcore.generations",
+    "hostcore.hosts.adapters",
+    "importlib",
+    "_frozen_importlib",
+)
+
+
+class Overrun(BaseException):
+    """Raised inside a handler whose time is up; not an Exception, so that `except Exception` lets it pass."""
+
+
+class Guard(Protocol):
+    """Runs handlers under a deadline, absolute in seconds of `time.monotonic()`."""
+
+    kind: str
+
+    def call(self, function: Callable[[Any], T], argument: Any, deadline: float) -> T:
+        """Return `function(argument)`; raises Overrun if it had to be broken."""
+        ...
+
+    def close(self) -> None:
+        """Stop watching."""
+
+
+class NoGuard:
+    """Watches nothing."""
+
+    kind = "off"
+
+    def call(self, function: Callable[[Any], T], argument: Any, deadline: float) -> T:
+        """Return `function(argument)`."""
+        return function(argument)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _interruptible(frame: types.FrameType | None, guards: set[types.CodeType]) -> bool:
+    """Tell whether `frame` is a handler's, with no host code on top of it or between it and its guard."""
+    if frame is None or _is_host(frame):
+        return False
+    while frame is not None and frame.f_code not in guards:
+        name = frame.f_globals.get("__name__") or ""
+        if _is_host(frame) and not name.startswith(_TRANSPARENT):
+            return False
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_host(frame: types.FrameType) -> bool:
+    name = frame.f_globals.get("__name__")
+    return isinstance(name, str) and name.partition(".")[0] in _HOST
+
+
+class SignalGuard:
+    """For the main thread.  One at a time in a process; owns SIGALRM and ITIMER_REAL until closed."""
+
+    kind = "signal"
+
+    def __init__(self, tick: float = SIGNAL_TICK) -> None:
+        self.fired = 0
+        self._tick = tick
+        self._deadline = inf  # of the innermost running handler; infinite: none runs
+        self._ticking = False
+        self._idle = 0
+        self._guards = {SignalGuard.call.__code__}
+        self._previous = signal.signal(signal.SIGALRM, self._on_tick)
+        atexit.register(self.close)  # else a tick after the interpreter has gone kills the process
+
+    def call(self, function: Callable[[Any], T], argument: Any, deadline: float) -> T:
+        """Return `function(argument)`; raises Overrun if it had to be broken."""
+        outer = self._deadline
+        began = time.monotonic() if outer != inf else 0.0
+        try:
+            self._deadline = deadline
+            if not self._ticking:
+                self._ticking = True
+                signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
+            return function(argument)
+        finally:  # no tick raises while this frame is on top
+            self._deadline = outer if outer == inf else outer + (time.monotonic() - began)
+
+    def _on_tick(self, signum: int, frame: types.FrameType | None) -> None:
+        if self._deadline == inf:
+            self._idle += 1
+            if self._idle > _IDLE_TICKS:
+                self._idle = 0
+                self._ticking = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            return
+        self._idle = 0
+        if time.monotonic() >= self._deadline and _interruptible(frame, self._guards):
+            self.fired += 1
+            raise Overrun
+
+    def close(self) -> None:
+        """Give SIGALRM back."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) == self._on_tick:
+            signal.signal(signal.SIGALRM, self._previous)
+        atexit.unregister(self.close)
+        self._ticking = False
+
+
+_set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+
+class _Arm:
+    """One guarded call: whoever pops `token` (atomically) decides whether it ends or is broken."""
+
+    __slots__ = ("deadline", "fired", "ident", "token")
+
+    def __init__(self, ident: int, deadline: float) -> None:
+        self.token = [None]
+        self.deadline = deadline
+        self.ident = ident
+        self.fired = False
+
+
+class ThreadGuard:
+    """For threads other than the main one; one watchdog thread serves them all."""
+
+    kind = "thread"
+
+    def __init__(self, tick: float = THREAD_TICK) -> None:
+        self.fired = 0
+        self._tick = tick
+        self._arms: dict[int, _Arm] = {}
+        self._guards = {ThreadGuard.call.__code__}
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            if not self._arms:
+                self._wake.wait()
+                self._wake.clear()
+            self._stop.wait(self._tick)
+            self.scan(time.monotonic())
+
+    def scan(self, now: float) -> None:
+        """Break every call whose deadline lies before `now` and whose thread stands in handler code."""
+        frames = sys._current_frames()
+        for arm in list(self._arms.values()):
+            if arm.deadline > now or not _interruptible(frames.get(arm.ident), self._guards):
+                continue
+            try:
+                arm.token.pop()
+            except IndexError:
+                continue  # it has just ended
+            _set_async_exc(ctypes.c_ulong(arm.ident), ctypes.py_object(Overrun))
+            self.fired += 1
+            arm.fired = True
+
+    def call(self, function: Callable[[Any], T], argument: Any, deadline: float) -> T:
+        """Return `function(argument)`; raises Overrun if it had to be broken."""
+        me = threading.get_ident()
+        outer = self._arms.get(me)
+        if outer is not None:
+            self._end(outer, me)  # if that one is being broken, Overrun is raised here, inside its call
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="hostcore:watchdog", daemon=True)
+            self._thread.start()
+        began = time.monotonic()
+        arm = _Arm(me, deadline)
+        try:
+            try:
+                self._arms[me] = arm
+                if not self._wake.is_set():
+                    self._wake.set()
+                result = function(argument)
+            except Overrun:
+                raise
+            except BaseException:
+                self._end(arm, me)
+                raise
+            self._end(arm, me)
+            return result
+        except Overrun:
+            self._arms.pop(me, None)  # at most one for each arm, and it has landed: nothing is on its way
+            raise
+        finally:
+            if outer is not None:
+                self._arms[me] = _Arm(me, outer.deadline + (time.monotonic() - began))
+
+    def _end(self, arm: _Arm, me: int) -> None:
+        self._arms.pop(me, None)
+        try:
+            arm.token.pop()
+        except IndexError:
+            pass
+        else:
+            return  # ours: the watchdog can no longer fire
+        while not arm.fired:  # the watchdog's: let it land here, inside `call`
+            time.sleep(0)
+        _set_async_exc(ctypes.c_ulong(me), None)  # swallowed on the way (a __del__, a callback)
+
+    def close(self) -> None:
+        """End the watchdog thread."""
+        self._stop.set()
+        self._wake.set()
+
+
+def make_guard(mode: str) -> Guard:
+    """Return the guard for handlers on this thread, which runs the event loop.
+
+    Args:
+        mode: "signal", "thread", "off", or "auto": by signal on the main thread if nobody else uses SIGALRM.
+
+    Raises:
+        ValueError: "signal" was asked for outside the main thread.
+    """
+    if mode == "off":
+        return NoGuard()
+    on_main = threading.current_thread() is threading.main_thread()
+    if mode == "signal" and not on_main:
+        raise ValueError("guard 'signal' works on the main thread only; use 'auto' or 'thread'")
+    free = on_main and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, None)
+    return SignalGuard() if mode == "signal" or (mode == "auto" and free) else ThreadGuard()

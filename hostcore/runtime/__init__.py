@@ -1,0 +1,1 @@
+"""What the system knows of its modules, and does with them: registry, loading, reload, policy, events."""

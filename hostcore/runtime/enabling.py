@@ -1,0 +1,60 @@
+"""Which modules are switched off: a small file, so that it holds for later runs and needs no running host."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from hostcore.errors import ConfigError
+
+FILE = "disabled.json"
+
+
+class Switches:
+    """The file of disabled modules in a state directory."""
+
+    def __init__(self, directory: Callable[[], Path]) -> None:
+        self._directory = directory
+
+    def disabled(self) -> frozenset[str]:
+        """Return the names of the modules that are switched off.
+
+        Raises:
+            ConfigError: The file is there but is not a list of names.
+        """
+        path = self._directory() / FILE
+        try:
+            return frozenset(msgspec.json.decode(path.read_bytes(), type=list[str]))
+        except FileNotFoundError:
+            return frozenset()
+        except (OSError, msgspec.MsgspecError, ValueError) as exc:
+            raise ConfigError(
+                f"the list of disabled modules cannot be read: {exc}", where=str(path),
+                hint="correct it, or delete it to enable everything",
+            ) from None  # fmt: skip
+
+    def enable(self, name: str) -> bool:
+        """Take `name` off the list; False if it was not on it."""
+        names = self.disabled()
+        if name in names:
+            self._write(names - {name})
+        return name in names
+
+    def disable(self, name: str) -> bool:
+        """Put `name` on the list; False if it was there."""
+        names = self.disabled()
+        if name not in names:
+            self._write(names | {name})
+        return name not in names
+
+    def _write(self, names: frozenset[str]) -> None:
+        directory = self._directory()
+        directory.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=directory, prefix=FILE)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(sorted(names)), indent=2))
+        Path(draft).replace(directory / FILE)

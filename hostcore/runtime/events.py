@@ -1,0 +1,139 @@
+"""Events: everything that happens, published under `hostcore.` for whoever subscribes, and logged.
+
+    hostcore.module.loading | loaded | failed | draining | unloaded | reloaded | stuck
+    hostcore.handler.failed | blocked
+    hostcore.message.dead
+
+`blocked` is the loop-lag event: it names the module whose code held the event loop, the hook, and for how long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hostcore.contract.messages import Envelope
+from hostcore.errors import HostcoreError
+from hostcore.generations.table import MARK
+
+if TYPE_CHECKING:
+    from hostcore.messaging.cell import Cell
+
+log = logging.getLogger("hostcore")
+
+LOADING = "hostcore.module.loading"
+LOADED = "hostcore.module.loaded"
+FAILED = "hostcore.module.failed"
+DRAINING = "hostcore.module.draining"
+UNLOADED = "hostcore.module.unloaded"
+RELOADED = "hostcore.module.reloaded"
+STUCK = "hostcore.module.stuck"
+HANDLER_FAILED = "hostcore.handler.failed"
+HANDLER_BLOCKED = "hostcore.handler.blocked"
+DEAD = "hostcore.message.dead"
+
+_LEVELS = {FAILED: logging.ERROR, HANDLER_FAILED: logging.WARNING, HANDLER_BLOCKED: logging.WARNING,
+           STUCK: logging.ERROR, LOADED: logging.INFO, UNLOADED: logging.INFO, RELOADED: logging.INFO}  # fmt: skip
+
+Announce = Callable[[str, Any], None]
+
+
+class Events:
+    """Hears of everything, as the bus's and cells' observer, and announces it."""
+
+    def __init__(self) -> None:
+        self.announce: Announce = lambda topic, payload: None  # the bus's, once there is one
+
+    def tell(self, event: str, /, **facts: Any) -> None:
+        """Announce an event."""
+        log.log(_LEVELS.get(event, logging.DEBUG), "%s %s", event, facts)
+        self.announce(event, facts)
+
+    def failed(self, cell: Cell, envelope: Envelope, error: Exception) -> None:
+        """Hear of a handler that raised."""
+        data = error.as_data() if isinstance(error, HostcoreError) else {"text": str(error)}
+        self.tell(
+            HANDLER_FAILED, module=cell.name, hook=envelope.hook, topic=envelope.topic, sender=envelope.sender,
+            message=envelope.id, error=data,
+        )  # fmt: skip
+
+    def dead(self, envelope: Envelope, reason: str) -> None:
+        """Hear of a message that will not be handled; the bus keeps it as a dead letter."""
+        self.tell(DEAD, message=envelope.id, target=envelope.target, topic=envelope.topic, reason=reason)
+
+    def blocked(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
+        """Hear of a handler that held the event loop."""
+        self.held(cell.name, envelope.hook, envelope.topic, seconds)
+
+    def held(self, module: str, hook: str, topic: str, seconds: float) -> None:
+        """Announce who held the event loop."""
+        self.tell(HANDLER_BLOCKED, module=module, hook=hook, topic=topic, milliseconds=round(seconds * 1000, 1))
+
+    def overran(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
+        """Hear of a handler that ignores its cancellation."""
+        self.tell(STUCK, module=cell.name, hook=envelope.hook, topic=envelope.topic, seconds=round(seconds, 3))
+
+
+class LagWatch:
+    """Finds who holds the loop outside of handlers: a task or callback that a module's code started.
+
+    The loop beats every `PERIOD`; a thread that misses a beat looks at the loop thread's stack and remembers the
+    nearest generation on it.  The event follows when the loop is back.
+    """
+
+    PERIOD = 0.25
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, threshold: float, held: Callable[[str, float], None]) -> None:
+        self._loop = loop
+        self._threshold = threshold
+        self._held = held
+        self._beat = time.monotonic()
+        self._ident = threading.get_ident()
+        self._suspect = ""
+        self._stop = threading.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._timer = self._loop.call_later(self.PERIOD, self._tick)
+        self._thread = threading.Thread(target=self._watch, name="hostcore:lag", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        late, self._beat = now - self._beat - self.PERIOD, now
+        suspect, self._suspect = self._suspect, ""
+        if suspect and late > self._threshold:
+            self._held(suspect, late)
+        self._timer = self._loop.call_later(self.PERIOD, self._tick)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self.PERIOD):
+            if not self._suspect and time.monotonic() - self._beat > self.PERIOD + self._threshold:
+                self._suspect = culprit(sys._current_frames().get(self._ident))
+
+
+def culprit(frame: types.FrameType | None) -> str:
+    """Return the label of the generation nearest to the top of the stack, unless a handler of it is being timed."""
+    found = ""
+    while frame is not None:
+        generation = frame.f_builtins.get(MARK)
+        if generation is not None and not found:
+            found = generation.label
+        if frame.f_globals.get("__name__") == "hostcore.messaging.cell":
+            return ""  # within a handler: the cell reports it, with hook and topic
+        frame = frame.f_back
+    return found

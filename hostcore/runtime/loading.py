@@ -1,0 +1,241 @@
+"""Make a copy of a module ready to serve: find its release, read its manifest, import it, initialise it.
+
+Used alike for a first load and for the new copy of a reload.  Whatever fails, nothing of the copy is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hostcore.config import ModuleConfig, cache_dir
+from hostcore.contract.context import Context
+from hostcore.contract.manifest import Manifest, read_manifest
+from hostcore.contract.versions import Capability
+from hostcore.errors import HookError, HostcoreError, LoadError
+from hostcore.hosts.base import Host, HostedInstance, Job
+from hostcore.hosts.native import NativeHost
+from hostcore.messaging.cell import Cell
+from hostcore.packages.locating import Release, locate
+from hostcore.packages.sources import from_source
+from hostcore.runtime.parts import Parts
+from hostcore.runtime.ports import ModulePorts
+from hostcore.runtime.registry import Copy, Record, Wish
+
+_STRENGTH = {"native": 0, "worker": 1, "wasm": 1, "wasm+worker": 2}
+
+
+class Loader:
+    """Makes copies of modules, and takes them down."""
+
+    def __init__(self, parts: Parts, third_party: Callable[[], Mapping[str, tuple[str, ...]]]) -> None:
+        self._parts = parts
+        self._third_party = third_party
+        self._hosts: dict[str, Host] = {}
+        self._ports: dict[Copy, ModulePorts] = {}
+        self._last: HostedInstance | None = None  # the instance that was disposed of last
+
+    # --- finding -----------------------------------------------------------------------------------------------
+
+    def release(self, name: str, wish: Wish) -> Release:
+        """Return the release to load for module `name`, found anew each time.
+
+        Raises:
+            LoadError: There is none, or it is disabled.
+        """
+        if name in self._parts.disabled():
+            raise LoadError(name, "is disabled", hint=f"hostcore modules enable {name}")
+        source = wish.source or self.settings(name).source
+        if source is not None:
+            return from_source(source, name, cache=cache_dir() / "wheels")
+        return locate(self._parts.discovery.find(name))
+
+    def settings(self, name: str) -> ModuleConfig:
+        """Return what the host's configuration says of module `name`."""
+        return self._parts.config.modules.get(name, ModuleConfig())
+
+    def describe(self, name: str, wish: Wish) -> tuple[Release, Manifest]:
+        """Return a module's release and manifest; imports nothing."""
+        release = self.release(name, wish)
+        return release, read_manifest(release.manifest, name, release.label)
+
+    # --- making ------------------------------------------------------------------------------------------------
+
+    async def prepare(self, record: Record, wish: Wish) -> Copy:
+        """Import a new copy of a module, check its hooks, and initialise it, beside whatever serves now.
+
+        Raises:
+            HostcoreError: Named by what went wrong; nothing of the copy is left.
+        """
+        release, manifest = self.describe(record.name, wish)
+        settings = self.settings(record.name)
+        limits = manifest.limits.merged(settings.limits).merged(wish.limits)
+        config = manifest.configure({**settings.config, **wish.config})
+        host = self._choose_host(release, manifest, wish.isolation or settings.isolation)
+        record.generations += 1
+        copy = Copy(record.generations, release, manifest, limits, host)
+        copy.instance = await self._host(host, release).load(self._job(copy))
+        try:
+            await self._initialize(record, copy, config)
+        except BaseException:
+            await self.dispose(copy, shutdown=False)
+            raise
+        return copy
+
+    def _job(self, copy: Copy) -> Job:
+        config = self._parts.config
+        limit = copy.limits.message
+        return Job(
+            release=copy.release,
+            number=copy.number,
+            limits=copy.limits,
+            hook_time=config.handler_timeout,
+            load_time=config.load_timeout,
+            message_limit=config.message_limit if limit is None else min(limit, config.message_limit),
+            third_party=self._third_party(),
+        )
+
+    def _choose_host(self, release: Release, manifest: Manifest, asked: str | None) -> str:
+        needed = "wasm" if release.value.endswith(".wasm") else manifest.isolation
+        if asked is None:
+            return needed
+        if _STRENGTH[asked] < _STRENGTH[needed]:
+            raise LoadError(
+                release.name,
+                f"isolation {asked!r} is weaker than {needed!r}, which it needs",
+                label=release.label,
+                hint="leave isolation out, or ask for a stronger one",
+            )
+        return asked
+
+    def _host(self, name: str, release: Release) -> Host:
+        host: Host | None = self._hosts.get(name)
+        if host is None:
+            host = NativeHost(self._parts.tools) if name == "native" else self._driver(name, release)
+            self._hosts[name] = host
+        return host
+
+    def _driver(self, name: str, release: Release) -> Host:
+        from stevedore import DriverManager
+        from stevedore.exception import NoMatches
+
+        try:
+            manager: DriverManager[Host] = DriverManager(
+                "hostcore.hosts", name, invoke_on_load=True, invoke_args=(self._parts.tools,)
+            )
+        except NoMatches:
+            raise LoadError(
+                release.name,
+                f"isolation {name!r} is not available here",
+                label=release.label,
+                hint="install a distribution that provides this host (entry-point group 'hostcore.hosts')",
+            ) from None
+        driver: Any = manager.driver
+        return driver  # type: ignore[no-any-return]
+
+    async def _initialize(self, record: Record, copy: Copy, config: dict[str, Any]) -> None:
+        parts, cell = self._parts, record.cell
+        assert cell is not None
+        assert copy.instance is not None
+        ports = self._ports[copy] = ModulePorts(
+            record.name, parts.bus, cell, parts.policy.grants_for(record.name), copy.subscribed,
+            parts.services, parts.kv_directory,
+        )  # fmt: skip
+        copy.context = Context(record.name, copy.release.version, copy.number, config, ports)
+        try:
+            async with asyncio.timeout(parts.config.load_timeout):
+                await copy.instance.call("initialize", context=copy.context)
+                copy.provides = await self._capabilities(copy)
+        except TimeoutError:
+            raise LoadError(
+                record.name,
+                f"initialising did not end within {parts.config.load_timeout:.3g} s",
+                label=copy.release.label,
+                hint="raise load_timeout, or do slow work after initialize()",
+            ) from None
+
+    async def _capabilities(self, copy: Copy) -> tuple[str, ...]:
+        assert copy.instance is not None
+        told = await copy.instance.call("get_capabilities")
+        if told is None:
+            told = []
+        name = copy.release.name
+        if not isinstance(told, list | tuple | set) or not all(isinstance(t, str | Capability) for t in told):
+            raise HookError(
+                name, f"hook 'get_capabilities' returned {told!r:.200}", hook="get_capabilities",
+                label=copy.release.label, expected="a list such as ['parser:python/1.2']",
+            )  # fmt: skip
+        try:
+            found = {Capability(str(t)) for t in told}
+        except ValueError as exc:
+            raise HookError(name, f"hook 'get_capabilities': {exc}", hook="get_capabilities",
+                            label=copy.release.label) from None  # fmt: skip
+        return tuple(map(str, sorted({*found, *copy.manifest.provides})))
+
+    # --- serving and not ---------------------------------------------------------------------------------------
+
+    def activate(self, record: Record, copy: Copy) -> None:
+        """Put a prepared copy behind the module's paused cell: the swap."""
+        cell = record.cell
+        assert cell is not None
+        old, record.copy = record.copy, copy
+        cell.swap(copy.instance)
+        cell.capacity = copy.limits.mailbox or self._parts.config.mailbox
+        self._parts.bus.provide(record.name, tuple(map(Capability, copy.provides)))
+        subscriptions = self._parts.bus.subscriptions
+        for pattern in (old.subscribed - copy.subscribed) if old is not None else ():
+            subscriptions.remove(pattern, cell)
+        for pattern in sorted(copy.subscribed):
+            subscriptions.add(pattern, cell)
+        self._ports[copy].initializing = False
+
+    async def dispose(self, copy: Copy, *, shutdown: bool = True) -> tuple[str, ...]:
+        """Take a copy down: `shutdown`, then drop everything of it; return what could not be let go of.
+
+        A `shutdown` that raises is reported as an event; the copy goes all the same.
+        """
+        instance, copy.instance = copy.instance, None
+        if instance is None:
+            return ()
+        left: list[str] = []
+        if shutdown:
+            try:
+                await instance.call("shutdown")
+            except HostcoreError as error:
+                self._parts.events.tell(
+                    "hostcore.handler.failed", module=copy.release.name, hook="shutdown", topic="", sender="host",
+                    message="", error=error.as_data(),
+                )  # fmt: skip
+        ports = self._ports.pop(copy, None)
+        if copy.context is not None:
+            copy.context.close()
+            copy.context = None
+        if ports is not None:
+            ports.close()
+        left += await instance.close()
+        self._last = instance
+        return tuple(left)
+
+    def survivors(self) -> tuple[str, ...]:
+        """Collect garbage and return what is still alive of the copy that was disposed of last."""
+        instance, self._last = self._last, None
+        if instance is None:
+            return ()
+        gc.collect()
+        return instance.survivors()
+
+
+async def drain(cell: Cell, seconds: float) -> bool:
+    """Pause `cell` and wait until nothing is in hand; False if that took longer, and the cell is paused still."""
+    try:
+        async with asyncio.timeout(seconds):
+            await cell.pause()
+    except TimeoutError:
+        return False
+    except asyncio.CancelledError:
+        cell.resume()
+        raise
+    return True
+

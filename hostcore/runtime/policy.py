@@ -1,0 +1,81 @@
+"""Policy: what each module may do, decided in one place.
+
+A native module runs in the host's own process and is trusted: the policy bounds what it does *through* hostcore,
+not what its Python code could do otherwise.  The default policy allows everything; `Policy("deny")` allows each
+module what it was granted and nothing else.  What a module asks for in its manifest is a request, not a grant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from hostcore.contract.permissions import Permission
+
+_REMEMBERED = 4096
+
+
+class ModuleGrants:
+    """What one module may do; answers are remembered, so that a check costs one dict lookup."""
+
+    def __init__(self, granted: Iterable[Permission], *, everything: bool) -> None:
+        self.granted = tuple(granted)
+        self._everything = everything
+        self._answers: dict[tuple[str, str], bool] = {}
+
+    def allows(self, kind: str, target: str) -> bool:
+        """Tell whether `kind:target` is granted; `target` is "" for kinds without one."""
+        if self._everything:
+            return True
+        key = (kind, target)
+        answer = self._answers.get(key)
+        if answer is None:
+            if len(self._answers) >= _REMEMBERED:
+                self._answers.clear()
+            asked = _permission(kind, target)
+            answer = self._answers[key] = asked is not None and any(g.covers(asked) for g in self.granted)
+        return answer
+
+
+def _permission(kind: str, target: str) -> Permission | None:
+    try:
+        return Permission(f"{kind}:{target}" if target else kind)
+    except ValueError:
+        return None
+
+
+ALL = ModuleGrants((), everything=True)
+
+
+class Policy:
+    """What modules are allowed.
+
+    Args:
+        default: "allow": a module without an entry in `grants` may do everything; "deny": nothing.
+        grants: Module name -> permissions, as in {"counter": ["bus.send:log.*"]}.
+
+    Raises:
+        ValueError: A permission does not parse, or `default` is neither of the two.
+    """
+
+    def __init__(
+        self,
+        default: Literal["allow", "deny"] = "allow",
+        grants: Mapping[str, Iterable[str | Permission]] | None = None,
+    ) -> None:
+        if default not in ("allow", "deny"):
+            raise ValueError(f"default must be 'allow' or 'deny', not {default!r}")
+        self.default = default
+        self.grants = {
+            module: tuple(p if isinstance(p, Permission) else Permission(p) for p in permissions)
+            for module, permissions in (grants or {}).items()
+        }
+
+    def __repr__(self) -> str:
+        return f"Policy({self.default!r}, grants for {len(self.grants)} modules)"
+
+    def grants_for(self, module: str) -> ModuleGrants:
+        """Return what `module` may do."""
+        if module in self.grants:
+            return ModuleGrants(self.grants[module], everything=False)
+        return ALL if self.default == "allow" else ModuleGrants((), everything=False)

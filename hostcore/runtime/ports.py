@@ -1,0 +1,118 @@
+"""What a context reaches of the system, bound to one copy of a module and checked against its grants."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hostcore.contract.permissions import Permission
+from hostcore.contract.topics import is_pattern
+from hostcore.errors import ContractError, DeniedError, UnknownModuleError, did_you_mean
+from hostcore.messaging import wire
+from hostcore.messaging.bus import Bus, Sender
+from hostcore.messaging.cell import Cell
+from hostcore.messaging.topics import bad_pattern
+from hostcore.runtime.kv import KeyValueStore
+from hostcore.runtime.policy import ModuleGrants
+
+
+class ModulePorts:
+    """The `Ports` of one copy."""
+
+    def __init__(
+        self, name: str, bus: Bus, cell: Cell, grants: ModuleGrants, subscribed: set[str],
+        services: Mapping[str, Any], kv_directory: Callable[[], Path],
+    ) -> None:  # fmt: skip
+        self._sender = Sender(name, grants)
+        self._bus = bus
+        self._cell = cell
+        self._subscribed = subscribed
+        self._services = services
+        self._kv_directory = kv_directory
+        self._store: KeyValueStore | None = None
+        self.initializing = True
+
+    async def request(self, target: str, payload: Any, *, topic: str, timeout: float | None) -> Any:
+        """See `Context.request`."""
+        return await self._bus.request(self._sender, target, payload, topic=topic, timeout=timeout)
+
+    async def send(self, target: str, payload: Any, *, topic: str) -> None:
+        """See `Context.send`."""
+        await self._bus.send(self._sender, target, payload, topic=topic)
+
+    async def publish(self, topic: str, payload: Any) -> None:
+        """See `Context.publish`."""
+        self._bus.publish(self._sender, topic, payload)
+
+    def subscribe(self, pattern: str) -> None:
+        """See `Context.subscribe`.
+
+        What is subscribed in `initialize` belongs to this copy and takes effect when it begins to serve; what is
+        subscribed later belongs to the module and outlives a reload.
+        """
+        self._require("bus.subscribe", pattern)
+        if not self.initializing:
+            self._bus.subscriptions.add(pattern, self._cell)
+        elif is_pattern(pattern):
+            self._subscribed.add(pattern)
+        else:
+            raise bad_pattern(self._sender.name, pattern)
+
+    def unsubscribe(self, pattern: str) -> None:
+        """See `Context.unsubscribe`."""
+        self._bus.subscriptions.remove(pattern, self._cell)
+        self._subscribed.discard(pattern)
+
+    def granted(self, permission: str) -> bool:
+        """See `Context.granted`."""
+        try:
+            asked = Permission(permission)
+        except ValueError as exc:
+            raise ContractError(self._sender.name, str(exc)) from None
+        return self._sender.grants.allows(asked.kind, asked.target)
+
+    async def invoke(self, capability: str, operation: str, arguments: dict[str, Any]) -> Any:
+        """See `Context.invoke`.  Arguments and result are encoded, as everywhere between modules and host."""
+        self._require("cap", capability)
+        service = self._services.get(capability)
+        if service is None:
+            raise UnknownModuleError(
+                f"the host has no service {capability!r}", hint=did_you_mean(capability, self._services)
+            )
+        method = None if operation.startswith("_") else getattr(service, operation, None)
+        if not callable(method):
+            known = [n for n in dir(service) if not n.startswith("_")]
+            raise UnknownModuleError(
+                f"service {capability!r} has no operation {operation!r}", hint=did_you_mean(operation, known)
+            )
+        data = wire.encode(arguments, module=self._sender.name, what=f"the arguments of {capability}.{operation}",
+                           limit=self._bus.message_limit)  # fmt: skip
+        result = method(**wire.decode_raw(data))
+        if inspect.isawaitable(result):
+            result = await result
+        data = wire.encode(result, module="host", what=f"the result of {capability}.{operation}",
+                           limit=self._bus.message_limit)  # fmt: skip
+        return wire.decode_raw(data)
+
+    def open_store(self) -> KeyValueStore:
+        """Return the module's key-value store."""
+        self._require("kv", "")
+        if self._store is None:
+            self._store = KeyValueStore(self._kv_directory(), self._sender.name)
+        return self._store
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _require(self, kind: str, target: str) -> None:
+        if not self._sender.grants.allows(kind, target):
+            wanted = f"{kind}:{target}" if target else kind
+            raise DeniedError(
+                f"{self._sender.name!r} has no permission {wanted!r}",
+                hint=f'ask for it in module.toml: permissions = ["{wanted}"], and have it granted',
+            )

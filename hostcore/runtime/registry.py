@@ -1,0 +1,145 @@
+"""The registry: every module that was asked for, and where it stands.
+
+The only place that assigns a module's state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hostcore.contract.context import Context
+from hostcore.contract.lifecycle import Signal, State, advance
+from hostcore.contract.manifest import Limits, Manifest
+from hostcore.errors import HostcoreError, UnknownModuleError, did_you_mean
+from hostcore.hosts.base import HostedInstance
+from hostcore.messaging.cell import Cell
+from hostcore.packages.locating import Release
+from hostcore.runtime.reports import ModuleInfo
+
+
+class Wish:
+    """How a module was asked for; a reload asks the same way again."""
+
+    __slots__ = ("config", "isolation", "limits", "source")
+
+    def __init__(
+        self, source: str | None = None, isolation: str | None = None, config: Mapping[str, Any] | None = None,
+        limits: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.source = source
+        self.isolation = isolation
+        self.config = dict(config or {})
+        self.limits = dict(limits or {})
+
+
+class Copy:
+    """A module's loaded copy: the generation that serves, or one that is being prepared."""
+
+    def __init__(self, number: int, release: Release, manifest: Manifest, limits: Limits, host: str) -> None:
+        self.number = number
+        self.release = release
+        self.manifest = manifest
+        self.limits = limits
+        self.host = host
+        self.instance: HostedInstance | None = None
+        self.context: Context | None = None
+        self.provides: tuple[str, ...] = ()
+        self.subscribed: set[str] = set()  # during initialize: the next copy makes its own
+
+
+class Record:
+    """All that the system knows of one module."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = State.WAITING
+        self.wish = Wish()
+        self.copy: Copy | None = None
+        self.cell: Cell | None = None
+        self.error: HostcoreError | None = None
+        self.generations = 0
+        self.ordered_after: tuple[str, ...] = ()
+        self.on_demand = False
+        self.busy = asyncio.Lock()  # one load, reload or unload of a module at a time
+
+    def __repr__(self) -> str:
+        number = f"#{self.copy.number}" if self.copy else ""
+        return f"<Module {self.name}{number} {self.state.name}>"
+
+    def signal(self, signal: Signal) -> None:
+        """Move on in the lifecycle.
+
+        Raises:
+            LifecycleError: The state does not know the signal; nothing changed.
+        """
+        self.state = advance(self.state, signal, module=self.name)
+
+    def info(self) -> ModuleInfo:
+        """Return the module as it stands."""
+        copy, cell = self.copy, self.cell
+        tally = cell.tally if cell is not None else None
+        samples = sorted(tally.samples) if tally is not None else []
+        return ModuleInfo(
+            name=self.name,
+            state=self.state,
+            generation=copy.number if copy else self.generations,
+            version=copy.release.version if copy else "",
+            distribution=copy.release.distribution if copy else "",
+            source=copy.release.source if copy else (self.wish.source or ""),
+            host=copy.host if copy else (self.wish.isolation or "native"),
+            provides=copy.provides if copy else (),
+            requires=tuple(map(str, copy.manifest.requires)) if copy else (),
+            mailbox=cell.depth if cell else 0,
+            handled=tally.handled if tally else 0,
+            failed=tally.failed if tally else 0,
+            dropped=tally.dropped if tally else 0,
+            latency_p50_us=_percentile(samples, 0.50),
+            latency_p99_us=_percentile(samples, 0.99),
+            error=str(self.error) if self.error is not None else "",
+        )
+
+
+def _percentile(samples: list[float], share: float) -> float:
+    return round(samples[min(len(samples) - 1, int(len(samples) * share))] * 1e6, 2) if samples else 0.0
+
+
+class Registry(Mapping[str, ModuleInfo]):
+    """Name -> `ModuleInfo`, made anew at each look; `record` gives the living entry."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, Record] = {}
+
+    def record(self, name: str) -> Record:
+        """Return the entry of a module that was asked for.
+
+        Raises:
+            UnknownModuleError: It never was, or has been unloaded.
+        """
+        try:
+            return self._records[name]
+        except KeyError:
+            hint = did_you_mean(name, self._records) or "hostcore modules list shows what there is"
+            raise UnknownModuleError(f"no module {name!r} is loaded", hint=hint) from None
+
+    def obtain(self, name: str) -> Record:
+        """Return the entry of `name`, a new one if there is none."""
+        return self._records.setdefault(name, Record(name))
+
+    def forget(self, name: str) -> None:
+        """Remove the entry of a module that has stopped."""
+        self._records.pop(name, None)
+
+    def records(self) -> list[Record]:
+        """Return all entries, in the order in which they were asked for."""
+        return list(self._records.values())
+
+    def __getitem__(self, name: str) -> ModuleInfo:
+        return self._records[name].info()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)

@@ -1,0 +1,77 @@
+"""What the system tells of a module and of a reload: plain, frozen data."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hostcore.contract.lifecycle import State
+
+
+class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A module as it stands at one moment.
+
+    Attributes:
+        name: Its name.
+        state: Where it is in its lifecycle.
+        generation: The number of its loaded copy, 0 before the first.
+        version: Its release's version.
+        distribution: The distribution that it comes from, "" if it was not installed.
+        source: The project, wheel or file that it was loaded from, "" if installed.
+        host: What runs it: "native", "worker", "wasm".
+        provides: Its capabilities, as in "parser:python/1.0".
+        requires: What it requires.
+        mailbox: How many messages wait.
+        handled: How many messages it has handled, failed ones included.
+        failed: How many of those its handlers raised on.
+        dropped: How many expired or were abandoned before it got to them.
+        latency_p50_us: The median handling time of the latest messages, in microseconds; 0 before the first.
+        latency_p99_us: The 99th percentile of the same.
+        error: Why it failed, or "".
+    """
+
+    name: str
+    state: State
+    generation: int = 0
+    version: str = ""
+    distribution: str = ""
+    source: str = ""
+    host: str = "native"
+    provides: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    mailbox: int = 0
+    handled: int = 0
+    failed: int = 0
+    dropped: int = 0
+    latency_p50_us: float = 0.0
+    latency_p99_us: float = 0.0
+    error: str = ""
+
+
+class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How a reload went.
+
+    Attributes:
+        module: The module's name.
+        old_generation: The number of the copy that served before.
+        new_generation: The number of the copy that was made; it serves now unless `rolled_back`.
+        old_version: The old copy's release.
+        new_version: The new copy's release, "" if none could be found.
+        duration_ms: The whole reload.
+        downtime_ms: How long messages were held.
+        held_messages: How many messages were waiting when the new copy took over.
+        rolled_back: The old copy serves on.
+        reason: Why it was rolled back, or "".
+        leaks: What is still alive of the old copy, by name.
+    """
+
+    module: str
+    old_generation: int
+    new_generation: int
+    old_version: str = ""
+    new_version: str = ""
+    duration_ms: float = 0.0
+    downtime_ms: float = 0.0
+    held_messages: int = 0
+    rolled_back: bool = False
+    reason: str = ""
+    leaks: tuple[str, ...] = ()

@@ -1,0 +1,353 @@
+"""`ModuleSystem`: builds the parts, owns their lifetime, and is what a program talks to."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from hostcore.config import HostConfig, cache_dir, load_config, state_dir
+from hostcore.contract.messages import Payload
+from hostcore.errors import HostcoreError, LifecycleError
+from hostcore.hosts.base import Tools
+from hostcore.messaging.bus import HOST, Bus, DeadLetter, Sender
+from hostcore.messaging.guard import ThreadGuard, make_guard
+from hostcore.messaging.topics import Listener
+from hostcore.packages.discovery import Discovery, Scan
+from hostcore.runtime.enabling import Switches
+from hostcore.runtime.events import Events, LagWatch
+from hostcore.runtime.hookspecs import Declared, DeclaredHooks, HookCaller
+from hostcore.runtime.loading import Loader
+from hostcore.runtime.modules import LoadOutcome, Modules
+from hostcore.runtime.parts import Parts
+from hostcore.runtime.policy import ALL, Policy
+from hostcore.runtime.registry import Record, Registry, Wish
+from hostcore.runtime.reports import ModuleInfo, ReloadReport
+
+if TYPE_CHECKING:
+    from hostcore.blocking import BlockingModuleSystem
+
+R = TypeVar("R")
+Config = HostConfig | Mapping[str, Any] | str | os.PathLike[str] | None
+
+
+class ModuleSystem:
+    """Modules in a running program.  Use it as an async context manager; leaving it unloads everything.
+
+    Args:
+        config: A `hostcore.toml` (or `pyproject.toml`), the same keys as a mapping, or None for the defaults.
+        policy: What modules may do; None: as configured.
+        services: Name -> object whose public methods modules may call through `context.invoke`.
+
+    Raises:
+        ConfigError: The configuration is wrong; every mistake is listed.
+    """
+
+    def __init__(
+        self, config: Config = None, *, policy: Policy | None = None, services: Mapping[str, Any] | None = None
+    ) -> None:
+        self.config = load_config(config)
+        grants = self.config.policy.grants
+        self.policy = policy or Policy(self.config.policy.default, grants)
+        self._services = dict(services or {})
+        self._registry = Registry()
+        self._events = Events()
+        self._declared = DeclaredHooks()
+        self._sender = Sender(HOST, ALL)
+        self._tokens = itertools.count(1)
+        self._parts: Parts | None = None
+        self._modules: Modules | None = None
+        self._lag: LagWatch | None = None
+        self._stopped = False
+        index = cache_dir() / "index.msgpack" if self.config.index else None
+        self._discovery = Discovery(index=index)
+        self._switches = Switches(self._state_dir)
+        self.hooks = HookCaller(self._declared, self._call_hook, first=False)
+        self.first = HookCaller(self._declared, self._call_hook, first=True)
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopped else "running" if self._parts else "not started"
+        return f"<ModuleSystem {self.config.name} {state}, {len(self._registry)} modules>"
+
+    @classmethod
+    def blocking(
+        cls, config: Config = None, *, policy: Policy | None = None, services: Mapping[str, Any] | None = None
+    ) -> BlockingModuleSystem:
+        """Return the same system for a synchronous program: `with ModuleSystem.blocking() as system: ...`."""
+        from hostcore.blocking import BlockingModuleSystem
+
+        return BlockingModuleSystem(lambda: cls(config, policy=policy, services=services))
+
+    # --- lifetime ----------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Begin; no module is loaded yet.
+
+        Raises:
+            LifecycleError: It was started before.
+        """
+        if self._parts is not None or self._stopped:
+            raise LifecycleError("a ModuleSystem is started once; make a new one")
+        config = self.config
+        bus = Bus(self._events, request_timeout=config.request_timeout, message_limit=config.message_limit)
+        self._events.announce = bus.announce
+        bus.activate = self._activate
+        tools = Tools(bus.loop, make_guard(config.guard), ThreadGuard(), {})
+        self._parts = Parts(
+            config=config, bus=bus, events=self._events, policy=self.policy, registry=self._registry,
+            discovery=self._discovery, tools=tools, services=self._services,
+            kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
+        )  # fmt: skip
+        loader = Loader(self._parts, self._declared.arguments)
+        self._modules = Modules(self._parts, loader)
+        self._lag = LagWatch(bus.loop, config.blocked_after, lambda m, s: self._events.held(m, "", "", s))
+        self._lag.start()
+
+    async def stop(self) -> None:
+        """Unload every module, answer every waiter, let go of everything.  A second call does nothing."""
+        if self._parts is None or self._modules is None or self._stopped:
+            return
+        self._stopped = True
+        try:
+            await self._modules.unload_all()
+        finally:
+            parts = self._parts
+            parts.bus.close()
+            parts.tools.guard.close()
+            parts.tools.thread_guard.close()
+            if self._lag is not None:
+                self._lag.stop()
+
+    def _running(self) -> tuple[Parts, Modules]:
+        if self._parts is None or self._modules is None:
+            raise LifecycleError("the system has not been started", hint="async with hostcore.ModuleSystem() as system")
+        if self._stopped:
+            raise LifecycleError("the system has been stopped")
+        return self._parts, self._modules
+
+    @property
+    def _bus(self) -> Bus:
+        return self._running()[0].bus
+
+    def _state_dir(self) -> Path:
+        return state_dir(self.config)
+
+    def _disabled(self) -> frozenset[str]:
+        return frozenset(self.config.disabled) | self._switches.disabled() | {
+            name for name, module in self.config.modules.items() if not module.enabled
+        }
+
+    # --- modules -----------------------------------------------------------------------------------------------
+
+    @property
+    def modules(self) -> Mapping[str, ModuleInfo]:
+        """Name -> `ModuleInfo` of every module that was asked for, as they stand at this moment."""
+        return self._registry
+
+    def discover(self) -> Scan:
+        """Return what is installed, found anew; imports nothing."""
+        return self._discovery.scan()
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        """The modules that do not load, by configuration or `disable`."""
+        return self._disabled()
+
+    def enable(self, name: str) -> None:
+        """Let module `name` load again, from now on and in later runs."""
+        self._switches.enable(name)
+
+    def disable(self, name: str) -> None:
+        """Keep module `name` from loading, from now on and in later runs; a loaded one goes on."""
+        self._switches.disable(name)
+
+    async def load(
+        self, name: str, *, source: str | os.PathLike[str] | None = None, isolation: str | None = None,
+        config: Mapping[str, Any] | None = None, limits: Mapping[str, Any] | None = None,
+    ) -> ModuleInfo:  # fmt: skip
+        """Load a module and what it requires.
+
+        Args:
+            name: The name of its entry point.
+            source: A project directory or a wheel to load it from, not installed anywhere.
+            isolation: The host that runs it; it cannot be weaker than the manifest asks.
+            config: Its options, over those of the host's configuration.
+            limits: Its limits, in place of the manifest's, as in {"handle_message": "200ms"}.
+
+        Raises:
+            LifecycleError: It is loaded already.
+            LoadError: It cannot be found, imported or initialised.
+            HookError: Its hooks are declared wrongly, or `initialize` raised.
+            ManifestError, ConfigError: Its manifest, or its configuration here, is wrong.
+            ResolutionError: What it requires cannot be had.
+        """
+        _, modules = self._running()
+        self._refresh_hooks()
+        await modules.load(name, Wish(os.fspath(source) if source is not None else None, isolation, config, limits))
+        return self._registry[name]
+
+    async def load_all(self, names: list[str] | None = None) -> LoadOutcome:
+        """Load several modules in the order that they need; one that fails never stops the others.
+
+        Args:
+            names: Which; None: all that are installed or configured, and not disabled.
+        """
+        _, modules = self._running()
+        self._refresh_hooks()
+        if names is None:
+            everything = {*self._discovery.scan().modules, *self.config.modules}
+            names = sorted(everything - self._disabled())
+        return await modules.load_all(names)
+
+    async def reload(
+        self, name: str, *, source: str | os.PathLike[str] | None = None, strict: bool = False
+    ) -> ReloadReport:
+        """Replace a running module by its newest release, keeping its state and its mailbox.
+
+        Args:
+            name: The module.
+            source: Load the new copy from here; None: from where it came from before, found anew.
+            strict: Raise if the old copy had to serve on.
+
+        Raises:
+            UnknownModuleError: It is not loaded.
+            ReloadError: `strict`, and the reload failed; the report is in it.
+        """
+        _, modules = self._running()
+        self._refresh_hooks()
+        record = self._registry.record(name)
+        wish = record.wish
+        if source is not None:
+            wish = Wish(os.fspath(source), wish.isolation, wish.config, wish.limits)
+        return await modules.reload(name, wish, strict=strict)
+
+    async def unload(self, name: str, *, force: bool = False) -> tuple[str, ...]:
+        """Stop a module and drop everything of it; return what is still alive of it, by name.
+
+        Args:
+            name: The module.
+            force: Unload it although running modules require it.
+
+        Raises:
+            UnknownModuleError: It is not loaded.
+            LifecycleError: Running modules require it.
+        """
+        _, modules = self._running()
+        return await modules.unload(name, force=force)
+
+    async def _activate(self, name: str) -> None:
+        _, modules = self._running()
+        await modules.activate(name)
+
+    def record(self, name: str) -> Record:
+        """Return the living entry of a module, for `why`; raises UnknownModuleError."""
+        return self._registry.record(name)
+
+    # --- messages ----------------------------------------------------------------------------------------------
+
+    @overload
+    def request(self, target: str, payload: Payload[R], *, timeout: float | None = ...) -> Awaitable[R]: ...
+    @overload
+    def request(
+        self, target: str, payload: Any = ..., *, topic: str = ..., timeout: float | None = ...
+    ) -> Awaitable[Any]: ...
+
+    def request(
+        self, target: str, payload: Any = None, *, topic: str = "", timeout: float | None = None
+    ) -> Awaitable[Any]:
+        """Send a message to a module, or to the best provider of a capability, and return the reply.
+
+        Raises as `Context.request` does; `timeout` is in seconds.
+        """
+        return self._bus.request(self._sender, target, payload, topic=topic, timeout=timeout)
+
+    async def send(self, target: str, payload: Any = None, *, topic: str = "", timeout: float | None = None) -> None:
+        """Send a message that needs no reply; waits, at most `timeout` seconds, while the mailbox is full."""
+        await self._bus.send(self._sender, target, payload, topic=topic, timeout=timeout)
+
+    async def publish(self, topic: str, payload: Any = None) -> int:
+        """Hand a message to every subscriber of `topic`; return how many got it."""
+        return self._bus.publish(self._sender, topic, payload)
+
+    async def execute(self, target: str, request: Any = None, *, timeout: float | None = None) -> Any:
+        """Call a module's `execute` hook and return its result."""
+        return await self._bus.request(self._sender, target, request, timeout=timeout, hook="execute")
+
+    @asynccontextmanager
+    async def subscribe(self, pattern: str, *, capacity: int = 10_000) -> AsyncIterator[Listener]:
+        """Listen to a topic or pattern: `async with system.subscribe("repo.*") as events: async for e in events`.
+
+        Whoever does not keep up loses the oldest beyond `capacity`; `events.lost` counts them.
+        """
+        bus = self._bus
+        listener = Listener(pattern, capacity)
+        bus.subscriptions.add(pattern, listener)
+        try:
+            yield listener
+        finally:
+            bus.subscriptions.remove(pattern, listener)
+            listener.close()
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """The latest messages that nobody handled, with the reasons."""
+        return list(self._bus.dead_letters)
+
+    # --- third-party hooks -------------------------------------------------------------------------------------
+
+    def _refresh_hooks(self) -> None:
+        entries = self._discovery.scan().hookspecs
+        if entries or self._declared.arguments():
+            self._declared.refresh(entries)
+
+    async def _call_hook(self, hook: Declared, arguments: dict[str, Any], first: bool) -> Any:
+        parts, _ = self._running()
+        self._check_provider(hook)
+        results = []
+        for name in self._implementers(hook):
+            token = next(self._tokens)
+            try:
+                if hook.by_reference:
+                    parts.tools.references[token] = arguments
+                    await parts.bus.request(self._sender, name, token, hook=hook.name)
+                    result = parts.tools.references.pop(token)
+                else:
+                    result = await parts.bus.request(self._sender, name, arguments, hook=hook.name)
+            except HostcoreError:
+                continue  # contained: an event has told of it
+            finally:
+                parts.tools.references.pop(token, None)
+            if result is not None:
+                if first:
+                    return result
+                results.append(result)
+        return None if first else results
+
+    def _implementers(self, hook: Declared) -> list[str]:
+        """Return who implements a hook: those marked tryfirst first, and later loaded ones before earlier."""
+        found = []
+        for record in reversed(self._registry.records()):
+            hooks = record.copy.instance.hooks if record.copy and record.copy.instance else {}
+            if hook.name in hooks:
+                found.append((hooks[hook.name], record.name))
+        return [name for _, name in sorted(found, key=lambda entry: entry[0])]
+
+    def _check_provider(self, hook: Declared) -> None:
+        scan = self._discovery.scan()
+        own = [entry.name for entry in scan.modules.values() if entry.distribution == hook.distribution]
+        if own and not any(name in self._registry and self._registry.record(name).copy for name in own):
+            raise LifecycleError(
+                f"hook {hook.name!r} is declared by {hook.distribution!r}, of which no module runs",
+                hint=f"load {' or '.join(own)}",
+            )
+
