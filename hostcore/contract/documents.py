@@ -20,10 +20,12 @@ from hostcore.errors import Problem
 KeyPath = tuple[str | int, ...]
 MAX_BYTES = 1024 * 1024
 
-_PART = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
+_PART = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
 _KEY = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 _HEADER = re.compile(rf"[ \t]*\[\[?[ \t]*({_KEY})[ \t]*\]")
 _ENTRY = re.compile(rf"[ \t]*({_KEY})[ \t]*=(.*)")
+_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_.-])(?:{_PART}[ \t]*\.[ \t]*){{40}}")
+"""A key of so many parts: the parser's time and memory grow with their square, up to the whole machine's."""
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
@@ -47,10 +49,14 @@ class Document:
         """Parse `text`.
 
         Raises:
-            Unreadable: It is longer than 1 MiB or not TOML.
+            Unreadable: It is longer than 1 MiB, has keys of more than 40 parts, or is not TOML.
         """
         if len(text) > MAX_BYTES:
             raise Unreadable(Problem("the file is larger than 1 MiB", where=name))
+        deep = _DEEP_KEY.search(text)
+        if deep:
+            line = text.count("\n", 0, deep.start()) + 1
+            raise Unreadable(Problem("a key has more than 40 parts", where=f"{name}:{line}"))
         self.name = name
         self.data: dict[str, Any] = _parsed(text, name)
         self._text = text

@@ -9,7 +9,7 @@ and neither knows of the other.  The rest of the process is left as it is as lon
   several;
 * `views` are those stand-ins; `hooks` puts them, and a finder, into the process and takes them out again;
 * `importlib_bootstrap` imports a module into a generation; `finding` finds its file;
-* `belonging` and `sweeping` take back what a generation left in other people's registries.
+* `belonging`, `sweeping` and `caches` take back what a generation left in other people's registries.
 """
 
 from hostcore.generations.generation import Generation

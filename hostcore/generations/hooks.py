@@ -172,7 +172,7 @@ class AtExit:
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.func, self.args, self.kwargs = func, args, kwargs
 
-    def __call__(self) -> None:
+    def __call__(self) -> None:  # noqa: D102
         self.func(*self.args, **self.kwargs)
 
     def __eq__(self, other: object) -> bool:

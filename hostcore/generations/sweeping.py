@@ -11,35 +11,27 @@ import codecs
 import copyreg
 import functools
 import gc
-import linecache
 import logging
 import signal
 import sys
 import threading
-import types
-import typing
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hostcore.generations import hooks, table
-from hostcore.generations.belonging import belongs_to, class_belongs, is_static, unwrap
+from hostcore.generations.belonging import belongs_to
+from hostcore.generations.caches import Mine, Swept, clear_caches
 
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
-
-Swept = Iterator[tuple[str, str]]
-Mine = Callable[[Any], bool]
-_LRU = type(functools.lru_cache(lambda: 0))
-_SEARCH_LIMIT = 5_000
 
 
 def sweep(generation: Generation) -> list[tuple[str, str]]:
     """Clear every known registry of `generation`'s objects; return what was there."""
     mine: Mine = functools.partial(belongs_to, generation=generation)
     found: list[tuple[str, str]] = []
-    for clear in (_at_exit, _codecs, _linecache, _typing, _lru_caches, _generic_functions):
+    for clear in (_at_exit, _codecs, clear_caches):
         found += clear(generation, mine)
     for clean in (_logging, _warnings, _copyreg, _sqlite, _interpreter_lists, _finalizers, _hooks, _signals, _builtins):
         found += clean(mine)
@@ -150,106 +142,6 @@ def _sqlite(mine: Mine) -> Swept:
             if mine(value) or mine(key[0] if isinstance(key, tuple) else key):
                 del registry[key]
                 yield "sqlite3", repr(key)
-
-
-def _typing(generation: Generation, mine: Mine) -> Swept:
-    cleanups: list[Any] = getattr(typing, "_cleanups", [])
-    for clear in list(cleanups):
-        clear()
-        if mine(getattr(getattr(clear, "__self__", None), "__wrapped__", None)):
-            cleanups.remove(clear)  # the caches of a private typing_extensions
-            yield "typing caches", ""
-    caches: dict[Any, Any] = getattr(typing, "_caches", {})
-    for function in [f for f in list(caches) if mine(f)]:
-        del caches[function]
-    yield from _overloads(generation, mine)
-    dummy = vars(getattr(typing, "_overload_dummy", _typing))
-    transform = dummy.get("__dataclass_transform__")  # @dataclass_transform over @overload
-    if transform and any(map(mine, transform.get("field_specifiers", ()))):
-        del dummy["__dataclass_transform__"]
-        yield "typing.dataclass_transform", ""
-
-
-def _overloads(generation: Generation, mine: Mine) -> Swept:
-    registry: dict[str, Any] = getattr(typing, "_overload_registry", {})
-    for module in [m for m in list(registry) if generation.owns(m)]:
-        for name, by_line in list(registry[module].items()):
-            for line in [n for n, function in by_line.items() if mine(unwrap(function))]:
-                del by_line[line]
-                yield "typing.overload", f"{module}.{name}"
-            if not by_line:
-                del registry[module][name]
-        if not registry[module]:
-            del registry[module]
-
-
-def _lru_caches(generation: Generation, mine: Mine) -> Swept:
-    for cache in _shared_caches():
-        if cache.cache_info().currsize and not mine(unwrap(cache)) and _holds(cache, generation):
-            cache.cache_clear()  # a cache: safe to empty
-            yield "lru_cache", getattr(cache, "__qualname__", "")
-
-
-def _shared_caches() -> set[Any]:
-    seen: set[Any] = set()
-    for module in list(table.real.values()):
-        if type(module) is not types.ModuleType:
-            continue
-        for value in list(vars(module).values()):
-            if type(value) is _LRU:
-                seen.add(value)
-            elif isinstance(value, type) and not is_static(value):
-                members = type.__getattribute__(value, "__dict__")
-                inner = (getattr(member, "__func__", member) for member in list(members.values()))
-                seen.update(member for member in inner if type(member) is _LRU)
-    return seen
-
-
-def _generic_functions(generation: Generation, mine: Mine) -> Swept:
-    for module in list(table.real.values()):
-        if type(module) is not types.ModuleType:
-            continue
-        for name, function in list(vars(module).items()):
-            if type(function) is not types.FunctionType or function.__code__ is not _SINGLEDISPATCH:
-                continue
-            cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-            dispatch = function.dispatch  # type: ignore[attr-defined]
-            inner = dict(zip(dispatch.__code__.co_freevars, dispatch.__closure__, strict=True))
-            registry = inner["registry"].cell_contents
-            for cls in [c for c, f in registry.items() if mine(c) or mine(f)]:
-                del registry[cls]
-                yield "functools.singledispatch", f"{module.__name__}.{name}: {cls.__qualname__}"
-            function._clear_cache()  # type: ignore[attr-defined]
-
-
-_generic: Any = functools.singledispatch(lambda _: None)
-_SINGLEDISPATCH = _generic.__code__  # of the wrapper that every generic function is
-
-
-def _holds(cache: Any, generation: Generation) -> bool:
-    stack: list[Any] = [d for d in gc.get_referents(cache) if type(d) is dict and d is not cache.__dict__]
-    for _ in range(_SEARCH_LIMIT):
-        if not stack:
-            return False
-        obj = stack.pop()
-        if isinstance(obj, (type, types.FunctionType)):
-            if belongs_to(obj, generation):
-                return True
-        elif isinstance(obj, (dict, tuple, list, frozenset)) or type(obj).__module__ in _GENERIC:
-            stack.extend(gc.get_referents(obj))
-        elif class_belongs(type(obj), generation):
-            return True
-    return True  # too large to look through: emptying it costs only time
-
-
-_GENERIC = ("functools", "typing", "types")
-
-
-def _linecache(generation: Generation, mine: Mine) -> Swept:
-    roots = tuple(f"{path}/" for path in generation.paths if path not in sys.path)
-    for filename in [f for f in list(linecache.cache) if roots and f.startswith(roots)]:
-        linecache.cache.pop(filename, None)
-    yield from ()
 
 
 def _interpreter_lists(mine: Mine) -> Swept:

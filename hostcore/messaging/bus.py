@@ -325,7 +325,7 @@ class Bus:
 
     def _denied(self, sender: Sender, kind: str, target: str) -> DeniedError:
         if target.startswith(RESERVED):
-            return DeniedError(f"{sender.name!r} may not publish {target!r}: topics under 'hostcore.' are the host's own")
+            return DeniedError(f"{sender.name!r} may not publish {target!r}: 'hostcore.' topics are the host's own")
         return DeniedError(
             f"{sender.name!r} has no permission '{kind}:{target}'",
             hint=f"ask for it in module.toml: permissions = [\"{kind}:{target}\"], and have it granted",

@@ -230,7 +230,7 @@ class Cell:
         self._quiet: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
-        state = self.stopped and "stopped" or (self.paused and "paused") or self.work.value
+        state = "stopped" if self.stopped else "paused" if self.paused else self.work.value
         return f"<Cell {self.name} {state} {len(self._box)} waiting>"
 
     # --- intake ------------------------------------------------------------------------------------------------
@@ -357,7 +357,8 @@ class Cell:
             assert self.delivery is not None
             self._overtime = _Overtime(self, self.delivery, limit, began + limit)
         if self.runner is None:
-            self.runner = self.loop.create_task(self._run(), name=f"hostcore:{self.name}", context=rest.instance.context)
+            context = rest.instance.context
+            self.runner = self.loop.create_task(self._run(), name=f"hostcore:{self.name}", context=context)
         elif self._park is not None and not self._park.done():
             self._park.set_result(None)
 
@@ -521,6 +522,6 @@ class Cell:
         while self._box:
             self._refuse(*self._box.popleft(), reason)
         while self._room:
-            entry, admitted = self._room.popleft()
+            _, admitted = self._room.popleft()
             if not admitted.done():
                 admitted.set_exception(StoppedError(reason))

@@ -15,8 +15,9 @@ import msgspec
 
 from hostcore.contract.messages import Message, Payload
 from hostcore.errors import ContractError, did_you_mean
-from hostcore.messaging.wire import DECODE_ERRORS, decode_raw
+from hostcore.messaging.wire import DECODE_ERRORS, NOTHING, decode_raw, encode_raw
 
+_EMPTY_MAP = encode_raw({})
 _PLAIN: tuple[Any, ...] = (Any, object, dict, None, type(None))
 
 
@@ -36,6 +37,8 @@ class Reader:
         self.version: int = type_.__version__ if is_payload else 0
         self.schema: str = type_.__schema__ if is_payload else ""
         self._decode = msgspec.msgpack.Decoder(type_).decode
+        # A request without a payload stands for one whose fields all have defaults.
+        self._nothing = _EMPTY_MAP if is_payload and not _required(type_) else NOTHING.data
 
     def read(self, data: bytes, schema: str, *, reader: str, sender: str) -> Any:
         """Return `data`, written by `sender` under `schema`, as this type for module `reader`.
@@ -46,7 +49,7 @@ class Reader:
         if schema and self.schema and schema != self.schema:
             return self._read_other(data, schema, reader, sender)
         try:
-            return self._decode(data)
+            return self._decode(self._nothing if data == NOTHING.data else data)
         except DECODE_ERRORS as exc:
             raise self._misfit(exc, schema, reader, sender) from None
 
@@ -66,12 +69,12 @@ class Reader:
         except NotImplementedError:
             raise ContractError(
                 reader,
-                f"{sender!r} sent {schema!r}; {reader!r} speaks {self.schema!r} and has no upcast from version {version}",
+                f"{sender!r} sent {schema!r}; {reader!r} speaks {self.schema!r} and cannot upcast version {version}",
                 hint=f"give {self.type.__name__} an upcast() classmethod, or upgrade {sender!r}",
             ) from None
         except DECODE_ERRORS as exc:
             raise self._misfit(exc, schema, reader, sender) from None
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the module's own
             raise ContractError(
                 reader, f"{self.type.__name__}.upcast() from version {version} raised {type(exc).__name__}: {exc}"
             ) from None
@@ -85,6 +88,10 @@ class Reader:
         field = path.rstrip("`").removeprefix("$").removeprefix(".")
         at = f"field '{field}': " if field else ""
         return ContractError(reader, f"{sender!r} sent {theirs} that is no {name}{mine}: {at}{problem}")
+
+
+def _required(type_: Any) -> bool:
+    return any(field.required for field in msgspec.structs.fields(type_))
 
 
 class Chooser:

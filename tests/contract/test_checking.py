@@ -221,6 +221,9 @@ def test_a_key_that_is_nowhere_has_no_line():
         ("a = 1\nb = = 2\n", "m.toml:2", "not TOML"), ("[a\n", "m.toml:1", "not TOML"),
         pytest.param("a = " + "[" * 20_000, "m.toml", "too deeply", id="deep"),
         pytest.param("a = " + "9" * 5000, "m.toml", "not TOML", id="digits"),
+        pytest.param("\na" + ".a" * 100_000 + " = 1", "m.toml:2", "more than 40 parts", id="long key"),
+        pytest.param("[" + "'a' . " * 100_000 + "a]", "m.toml:1", "more than 40 parts", id="long header"),
+        pytest.param("a" + r'."\""' * 100_000 + " = 1", "m.toml:1", "more than 40 parts", id="escapes"),
         pytest.param("#" * (MAX_BYTES + 1), "m.toml", "larger than 1 MiB", id="large"),
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ import warnings
 import weakref
 
 import hostlib
+import msgspec
 
 from . import Own, own
 
@@ -170,6 +171,19 @@ def sqlite3_adapter():
 def sqlite3_converter():
     """An own converter in sqlite3."""
     sqlite3.register_converter("pins", own)
+
+
+class Tagged(msgspec.Struct, tag="tagged"):
+    pass
+
+
+class Labelled(msgspec.Struct, tag="labelled"):
+    pass
+
+
+def msgspec_union():
+    """A union of own tagged Structs that msgspec has decoded."""
+    msgspec.convert({"type": "tagged"}, Tagged | Labelled)
 
 
 def overloads():
