@@ -110,7 +110,7 @@ class ModuleSystem:
         )  # fmt: skip
         loader = Loader(self._parts, self._declared.arguments)
         self._modules = Modules(self._parts, loader)
-        self._lag = LagWatch(bus.loop, config.blocked_after, lambda m, s: self._events.held(m, "", "", s))
+        self._lag = LagWatch(bus.loop, config.blocked_after, self._events.held)
         self._lag.start()
 
     async def stop(self) -> None:
@@ -192,8 +192,8 @@ class ModuleSystem:
             ResolutionError: What it requires cannot be had.
         """
         _, modules = self._running()
-        self._refresh_hooks()
-        await modules.load(name, Wish(os.fspath(source) if source is not None else None, isolation, config, limits))
+        wish = Wish(os.fspath(source) if source is not None else None, isolation, config, limits)
+        await modules.load(name, wish, self._look())
         return self._registry[name]
 
     async def load_all(self, names: list[str] | None = None) -> LoadOutcome:
@@ -203,11 +203,10 @@ class ModuleSystem:
             names: Which; None: all that are installed or configured, and not disabled.
         """
         _, modules = self._running()
-        self._refresh_hooks()
+        scan = self._look()
         if names is None:
-            everything = {*self._discovery.scan().modules, *self.config.modules}
-            names = sorted(everything - self._disabled())
-        return await modules.load_all(names)
+            names = sorted({*scan.modules, *self.config.modules} - self._disabled())
+        return await modules.load_all(names, scan)
 
     async def reload(
         self, name: str, *, source: str | os.PathLike[str] | None = None, strict: bool = False
@@ -224,12 +223,10 @@ class ModuleSystem:
             ReloadError: `strict`, and the reload failed; the report is in it.
         """
         _, modules = self._running()
-        self._refresh_hooks()
-        record = self._registry.record(name)
-        wish = record.wish
+        wish = self._registry.record(name).wish
         if source is not None:
             wish = Wish(os.fspath(source), wish.isolation, wish.config, wish.limits)
-        return await modules.reload(name, wish, strict=strict)
+        return await modules.reload(name, wish, self._look(), strict=strict)
 
     async def unload(self, name: str, *, force: bool = False) -> tuple[str, ...]:
         """Stop a module and drop everything of it; return what is still alive of it, by name.
@@ -305,10 +302,12 @@ class ModuleSystem:
 
     # --- third-party hooks -------------------------------------------------------------------------------------
 
-    def _refresh_hooks(self) -> None:
-        entries = self._discovery.scan().hookspecs
-        if entries or self._declared.arguments():
-            self._declared.refresh(entries)
+    def _look(self) -> Scan:
+        """Return what is installed now, for one operation, and take note of the hooks that it declares."""
+        scan = self._discovery.scan()
+        if scan.hookspecs or self._declared.arguments():
+            self._declared.refresh(scan.hookspecs)
+        return scan
 
     async def _call_hook(self, hook: Declared, arguments: dict[str, Any], first: bool) -> Any:
         parts, _ = self._running()

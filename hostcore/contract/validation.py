@@ -22,14 +22,20 @@ def marked(plugin: object) -> dict[str, Any]:
 
     Properties are not evaluated: they are the module's code and it has not been checked yet.
     """
-    holder = plugin if inspect.ismodule(plugin) else type(plugin)
-    found: dict[str, Any] = {}
-    for name in sorted({*dir(holder), *getattr(plugin, "__dict__", ())}):
-        member = inspect.getattr_static(plugin, name, None)
+    found = {}
+    for name, member in sorted(members(plugin).items()):
         function = getattr(member, "__func__", member)
         if isinstance(getattr(function, "__dict__", {}).get(IMPL), dict):
             found[name] = function
     return found
+
+
+def members(plugin: object) -> dict[str, Any]:
+    """Return everything that `plugin` has, as it stands in the namespaces: no descriptor is run."""
+    found: dict[str, Any] = {}
+    for cls in reversed(type(plugin).__mro__[:-1]):
+        found |= type.__getattribute__(cls, "__dict__")
+    return found | getattr(plugin, "__dict__", {})
 
 
 def check_hooks(plugin: object, third_party: Mapping[str, tuple[str, ...]]) -> list[Problem]:

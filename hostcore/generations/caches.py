@@ -11,8 +11,9 @@ import linecache
 import sys
 import types
 import typing
+import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hostcore.generations import table
 from hostcore.generations.belonging import belongs_to, class_belongs, is_static, unwrap
@@ -74,41 +75,66 @@ def _overloads(generation: Generation, mine: Mine) -> Swept:
 
 
 def _lru_caches(generation: Generation, mine: Mine) -> Swept:
-    for cache in _shared_caches():
+    for cache in {id(cache): cache for _, found in _shared() for cache in found.caches}.values():
         if cache.cache_info().currsize and not mine(unwrap(cache)) and _holds(cache, generation):
             cache.cache_clear()  # a cache: safe to empty
             yield "lru_cache", getattr(cache, "__qualname__", "")
 
 
-def _shared_caches() -> set[Any]:
-    seen: set[Any] = set()
+class _Found(NamedTuple):
+    """What one of the host's modules holds that can remember other people's objects."""
+
+    size: int
+    caches: tuple[Any, ...]
+    generics: tuple[tuple[str, Any], ...]
+
+
+_found: weakref.WeakKeyDictionary[types.ModuleType, _Found] = weakref.WeakKeyDictionary()
+
+
+def _shared() -> Iterator[tuple[types.ModuleType, _Found]]:
+    """Yield the host's modules with their caches; looked through again only when a module's size changed."""
     for module in list(table.real.values()):
         if type(module) is not types.ModuleType:
             continue
-        for value in list(vars(module).values()):
-            if type(value) is _LRU:
-                seen.add(value)
-            elif isinstance(value, type) and not is_static(value):
-                members = type.__getattribute__(value, "__dict__")
-                inner = (getattr(member, "__func__", member) for member in list(members.values()))
-                seen.update(member for member in inner if type(member) is _LRU)
-    return seen
+        namespace = vars(module)
+        own = namespace.get("__builtins__")
+        if type(own) is dict and table.MARK in own:
+            continue  # a generation's: it goes with its generation
+        found = _found.get(module)
+        if found is None or found.size != len(namespace):
+            found = _found[module] = _look_through(namespace)
+        yield module, found
+
+
+def _look_through(namespace: dict[str, Any]) -> _Found:
+    caches: dict[int, Any] = {}
+    generics = []
+    for name, value in list(namespace.items()):
+        if type(value) is _LRU:
+            caches[id(value)] = value
+        elif type(value) is types.FunctionType and value.__code__ is _SINGLEDISPATCH:
+            generics.append((name, value))
+        elif isinstance(value, type) and not is_static(value):
+            for member in list(type.__getattribute__(value, "__dict__").values()):
+                inner = member.__func__ if type(member) in (staticmethod, classmethod) else member
+                if type(inner) is _LRU:
+                    caches[id(inner)] = inner
+    return _Found(len(namespace), tuple(caches.values()), tuple(generics))
 
 
 def _generic_functions(generation: Generation, mine: Mine) -> Swept:
-    for module in list(table.real.values()):
-        if type(module) is not types.ModuleType:
-            continue
-        for name, function in list(vars(module).items()):
-            if type(function) is not types.FunctionType or function.__code__ is not _SINGLEDISPATCH:
-                continue
-            dispatch = function.dispatch  # type: ignore[attr-defined]
+    for module, found in _shared():
+        for name, function in found.generics:
+            dispatch = function.dispatch
             inner = dict(zip(dispatch.__code__.co_freevars, dispatch.__closure__, strict=True))
             registry = inner["registry"].cell_contents
-            for cls in [c for c, f in registry.items() if mine(c) or mine(f)]:
+            own = [cls for cls, target in list(registry.items()) if mine(cls) or mine(target)]
+            for cls in own:
                 del registry[cls]
                 yield "functools.singledispatch", f"{module.__name__}.{name}: {cls.__qualname__}"
-            function._clear_cache()  # type: ignore[attr-defined]
+            if own:
+                function._clear_cache()
 
 
 def _holds(cache: Any, generation: Generation) -> bool:

@@ -96,7 +96,7 @@ def _logging(mine: Mine) -> Swept:
             logger.removeFilter(item)
             yield "logging filter", f"{item!r} of {logger.name}"
     for name, entry in known:
-        if mine(entry):
+        if type(entry) is not logging.Logger and mine(entry):  # a plain Logger is nobody's
             del logging.root.manager.loggerDict[name]
             _close_ranks(entry)
             yield "logging logger", name

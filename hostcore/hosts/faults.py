@@ -7,6 +7,7 @@ from pathlib import Path
 
 _HERE = str(Path(__file__).parent.parent)
 _LONGEST = 8_000
+_SHORT = 200
 
 
 def message_of(error: BaseException) -> str:
@@ -22,6 +23,15 @@ def summary_of(error: BaseException) -> str:
     """Return "ValueError: text", or the type's name alone."""
     text = message_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def repr_of(value: object) -> str:
+    """Return `repr(value)`, whatever its class makes of that."""
+    try:
+        text = repr(value)
+    except Exception as exc:  # noqa: BLE001 - a module's own __repr__
+        text = f"<a {type(value).__name__} whose repr raises {type(exc).__name__}>"
+    return text if len(text) <= _SHORT else text[:_SHORT] + "..."
 
 
 def traceback_of(error: BaseException) -> str:

@@ -7,6 +7,7 @@ function, which costs a tenth of a hook call through pluggy's dispatch, made for
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import pluggy
 
 from hostcore.contract.messages import Envelope, Message
 from hostcore.contract.spec import BLOCKING, HOOKS, PROJECT, HookSpecs
-from hostcore.contract.validation import IMPL
+from hostcore.contract.validation import IMPL, members
 from hostcore.hosts import adapters
 from hostcore.messaging.schemas import Chooser, chooser_for, parameter_annotation, read_plain
 
@@ -105,13 +106,11 @@ def _one_argument(function: Callable[..., Any], names: tuple[str, ...], argument
 
 def projects_of(plugin: object) -> set[str]:
     """Return the pluggy projects, other than hostcore, whose marks `plugin` carries."""
-    holder = plugin if inspect.ismodule(plugin) else type(plugin)
     found = set()
-    for name in dir(holder):
-        function = getattr(inspect.getattr_static(plugin, name, None), "__func__", None) or inspect.getattr_static(
-            plugin, name, None
-        )
-        for key, value in getattr(function, "__dict__", {}).items():
+    for member in members(plugin).values():
+        function = getattr(member, "__func__", member)
+        own = function.__dict__ if type(function) is types.FunctionType else {}
+        for key, value in own.items():
             if key.endswith("_impl") and key != IMPL and isinstance(value, dict):
                 found.add(key.removesuffix("_impl"))
     return found

@@ -62,9 +62,11 @@ class NativeHost:
         release, guard = job.release, self._tools.thread_guard
         lane = Lane(f"load-{release.name}", self._tools.loop)
         deadline = time.monotonic() + job.load_time
+        made: list[Any] = []  # not the future's result: the loop holds that for as long as the caller does not suspend
         try:
             async with asyncio.timeout(job.load_time + _LEAVE_TIME):
-                return await lane.run(lambda: guard.call(_make_plugin, (generation, release), deadline))
+                await lane.run(lambda: made.append(guard.call(_make_plugin, (generation, release), deadline)))
+                return made.pop()
         except (TimeoutError, Overrun) as exc:
             if isinstance(exc, TimeoutError) and time.monotonic() < deadline:
                 raise _import_error(release, exc) from None  # the module's own
@@ -156,6 +158,7 @@ class NativeInstance:
         for manager in self._managers:
             self._handlers |= handlers_of(manager, self._limit_of, job.third_party)
         self.hooks = {hook: handler.order for hook, handler in self._handlers.items()}
+        self._stuck: list[asyncio.Task[Any]] = []  # lifecycle hooks that ignore their cancellation
         self._watched: list[Any] = []
 
     def __repr__(self) -> str:
@@ -262,20 +265,33 @@ class NativeInstance:
         task = self._loop.create_task(
             self._call(handler, arguments), name=f"hostcore:{self.name}.{hook}", context=self.context
         )
+        in_time = False
         try:
-            async with asyncio.timeout(handler.limit):
-                return await task
-        except TimeoutError as exc:
-            error: BaseException = Overrun() if task.cancelled() else exc
+            in_time = bool((await asyncio.wait({task}, timeout=handler.limit))[0])
+        finally:
+            if not in_time:
+                await self._cancel(task)
+        try:
+            if in_time:
+                return task.result()
+            error: BaseException = Overrun()
         except asyncio.CancelledError:
-            if not task.cancelled() or asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                raise
             error = RuntimeError("it cancelled itself")
         except BaseException as exc:  # noqa: BLE001 - the module's
             error = exc
         named = self._hook_error(hook, error)
         error.__traceback__ = None
+        del error, task  # the traceback of `named` holds this frame
         raise named
+
+    async def _cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a lifecycle hook; one that ignores it is left behind, and named when the instance closes."""
+        task.cancel()
+        await asyncio.wait({task}, timeout=_LEAVE_TIME)
+        if not task.done():
+            self._stuck.append(task)
+        elif not task.cancelled():
+            task.exception()  # looked at: nobody else will
 
     async def _call(self, handler: Handler, arguments: dict[str, Any]) -> Any:
         deadline = time.monotonic() + handler.limit
@@ -311,8 +327,9 @@ class NativeInstance:
         return tuple(left)
 
     async def _cancel_tasks(self, generation: Generation) -> list[str]:
-        own = [task for task in asyncio.all_tasks(self._loop) if _runs(task, generation)]
+        own = [task for task in asyncio.all_tasks(self._loop) if task in self._stuck or _runs(task, generation)]
         own = [task for task in own if task is not asyncio.current_task()]
+        self._stuck = []
         for task in own:
             task.cancel()
         if not own:

@@ -74,13 +74,17 @@ class Discovery:
             self._save()
             return scan
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str, scan: Scan | None = None) -> Entry:
         """Return the entry point of the module called `name`.
+
+        Args:
+            name: The module's name.
+            scan: Where to look; None: in a new scan.
 
         Raises:
             LoadError: No such module is installed (HC202).
         """
-        scan = self.scan()
+        scan = self.scan() if scan is None else scan
         entry = scan.modules.get(name)
         if entry is None:
             raise LoadError(name, problems=[_not_installed(name, scan)])

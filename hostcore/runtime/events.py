@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
+from hostcore.contract.topics import RESERVED
 from hostcore.errors import HostcoreError
 from hostcore.generations.table import MARK
 
@@ -52,32 +53,54 @@ class Events:
 
     def tell(self, event: str, /, **facts: Any) -> None:
         """Announce an event."""
-        log.log(_LEVELS.get(event, logging.DEBUG), "%s %s", event, facts)
+        self._log(event, facts)
         self.announce(event, facts)
+
+    def _tell_of(self, envelope: Envelope, event: str, /, **facts: Any) -> None:
+        """Announce an event about a message; only log it if that is an event itself, or it might never end."""
+        facts = {"topic": envelope.topic, "message": envelope.id, **facts}
+        self._log(event, facts)
+        if not envelope.topic.startswith(RESERVED):
+            self.announce(event, facts)
+
+    @staticmethod
+    def _log(event: str, facts: Any) -> None:
+        log.log(_LEVELS.get(event, logging.DEBUG), "%s %s", event, facts)
 
     def failed(self, cell: Cell, envelope: Envelope, error: Exception) -> None:
         """Hear of a handler that raised."""
         data = error.as_data() if isinstance(error, HostcoreError) else {"text": str(error)}
-        self.tell(
-            HANDLER_FAILED, module=cell.name, hook=envelope.hook, topic=envelope.topic, sender=envelope.sender,
-            message=envelope.id, error=data,
+        self._tell_of(
+            envelope, HANDLER_FAILED, module=cell.name, hook=envelope.hook, sender=envelope.sender, error=data
         )  # fmt: skip
 
     def dead(self, envelope: Envelope, reason: str) -> None:
-        """Hear of a message that will not be handled; the bus keeps it as a dead letter."""
-        self.tell(DEAD, message=envelope.id, target=envelope.target, topic=envelope.topic, reason=reason)
+        """Hear of a dead letter."""
+        self._tell_of(envelope, DEAD, target=envelope.target, reason=reason)
 
     def blocked(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
         """Hear of a handler that held the event loop."""
-        self.held(cell.name, envelope.hook, envelope.topic, seconds)
+        self._tell_of(
+            envelope, HANDLER_BLOCKED, module=cell.name, hook=envelope.hook, milliseconds=round(seconds * 1000, 1)
+        )
 
-    def held(self, module: str, hook: str, topic: str, seconds: float) -> None:
-        """Announce who held the event loop."""
-        self.tell(HANDLER_BLOCKED, module=module, hook=hook, topic=topic, milliseconds=round(seconds * 1000, 1))
+    def held(self, module: str, seconds: float) -> None:
+        """Announce a module that held the event loop outside of its handlers."""
+        self.tell(HANDLER_BLOCKED, module=module, hook="", topic="", milliseconds=round(seconds * 1000, 1))
 
     def overran(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
         """Hear of a handler that ignores its cancellation."""
-        self.tell(STUCK, module=cell.name, hook=envelope.hook, topic=envelope.topic, seconds=round(seconds, 3))
+        self._tell_of(envelope, STUCK, module=cell.name, hook=envelope.hook, seconds=round(seconds, 3))
+
+
+class CellEvents:
+    """Hears of everything in a module's cell; what nobody handles goes to the bus, as a dead letter."""
+
+    def __init__(self, events: Events, dead: Callable[[Envelope, str], None]) -> None:
+        self.failed = events.failed
+        self.blocked = events.blocked
+        self.overran = events.overran
+        self.dead = dead
 
 
 class LagWatch:

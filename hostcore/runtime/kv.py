@@ -27,7 +27,10 @@ class KeyValueStore:
         digest = hashlib.blake2b(module.encode(), digest_size=4).hexdigest()
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in module)
         directory.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(directory / f"{safe}-{digest}.sqlite3", isolation_level=None, timeout=5.0)
+        # Blocking hooks run in a thread of their own; SQLite itself takes one call at a time.
+        self._db = sqlite3.connect(
+            directory / f"{safe}-{digest}.sqlite3", isolation_level=None, timeout=5.0, check_same_thread=False
+        )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")

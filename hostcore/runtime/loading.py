@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from hostcore.config import ModuleConfig, cache_dir
 from hostcore.contract.context import Context
 from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.contract.versions import Capability
-from hostcore.errors import HookError, HostcoreError, LoadError
+from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
+from hostcore.hosts import faults
 from hostcore.hosts.base import Host, HostedInstance, Job
 from hostcore.hosts.native import NativeHost
 from hostcore.messaging.cell import Cell
+from hostcore.packages.discovery import Scan
 from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
 
+Described = tuple[Release, Manifest]
+T = TypeVar("T")
 _STRENGTH = {"native": 0, "worker": 1, "wasm": 1, "wasm+worker": 2}
 
 
@@ -35,12 +39,11 @@ class Loader:
         self._third_party = third_party
         self._hosts: dict[str, Host] = {}
         self._ports: dict[Copy, ModulePorts] = {}
-        self._last: HostedInstance | None = None  # the instance that was disposed of last
 
     # --- finding -----------------------------------------------------------------------------------------------
 
-    def release(self, name: str, wish: Wish) -> Release:
-        """Return the release to load for module `name`, found anew each time.
+    def release(self, name: str, wish: Wish, scan: Scan) -> Release:
+        """Return the release to load for module `name`, of those that `scan` found.
 
         Raises:
             LoadError: There is none, or it is disabled.
@@ -50,26 +53,26 @@ class Loader:
         source = wish.source or self.settings(name).source
         if source is not None:
             return from_source(source, name, cache=cache_dir() / "wheels")
-        return locate(self._parts.discovery.find(name))
+        return locate(self._parts.discovery.find(name, scan))
 
     def settings(self, name: str) -> ModuleConfig:
         """Return what the host's configuration says of module `name`."""
         return self._parts.config.modules.get(name, ModuleConfig())
 
-    def describe(self, name: str, wish: Wish) -> tuple[Release, Manifest]:
+    def describe(self, name: str, wish: Wish, scan: Scan) -> Described:
         """Return a module's release and manifest; imports nothing."""
-        release = self.release(name, wish)
+        release = self.release(name, wish, scan)
         return release, read_manifest(release.manifest, name, release.label)
 
     # --- making ------------------------------------------------------------------------------------------------
 
-    async def prepare(self, record: Record, wish: Wish) -> Copy:
+    async def prepare(self, record: Record, wish: Wish, described: Described) -> Copy:
         """Import a new copy of a module, check its hooks, and initialise it, beside whatever serves now.
 
         Raises:
             HostcoreError: Named by what went wrong; nothing of the copy is left.
         """
-        release, manifest = self.describe(record.name, wish)
+        release, manifest = described
         settings = self.settings(record.name)
         limits = manifest.limits.merged(settings.limits).merged(wish.limits)
         config = manifest.configure({**settings.config, **wish.config})
@@ -101,7 +104,7 @@ class Loader:
         needed = "wasm" if release.value.endswith(".wasm") else manifest.isolation
         if asked is None:
             return needed
-        if _STRENGTH[asked] < _STRENGTH[needed]:
+        if _STRENGTH.get(asked, 0) < _STRENGTH[needed]:  # nothing is known of a host that is not ours
             raise LoadError(
                 release.name,
                 f"isolation {asked!r} is weaker than {needed!r}, which it needs",
@@ -130,7 +133,8 @@ class Loader:
                 release.name,
                 f"isolation {name!r} is not available here",
                 label=release.label,
-                hint="install a distribution that provides this host (entry-point group 'hostcore.hosts')",
+                hint=did_you_mean(name, _STRENGTH)
+                or "install a distribution that provides this host (entry-point group 'hostcore.hosts')",
             ) from None
         driver: Any = manager.driver
         return driver  # type: ignore[no-any-return]
@@ -164,7 +168,7 @@ class Loader:
         name = copy.release.name
         if not isinstance(told, list | tuple | set) or not all(isinstance(t, str | Capability) for t in told):
             raise HookError(
-                name, f"hook 'get_capabilities' returned {told!r:.200}", hook="get_capabilities",
+                name, f"hook 'get_capabilities' returned {faults.repr_of(told)}", hook="get_capabilities",
                 label=copy.release.label, expected="a list such as ['parser:python/1.2']",
             )  # fmt: skip
         try:
@@ -191,14 +195,23 @@ class Loader:
             subscriptions.add(pattern, cell)
         self._ports[copy].initializing = False
 
-    async def dispose(self, copy: Copy, *, shutdown: bool = True) -> tuple[str, ...]:
+    async def dispose(self, copy: Copy, *, shutdown: bool = True, collect: bool = False) -> tuple[str, ...]:
         """Take a copy down: `shutdown`, then drop everything of it; return what could not be let go of.
 
-        A `shutdown` that raises is reported as an event; the copy goes all the same.
+        A `shutdown` that raises is reported as an event; the copy goes all the same.  Nor does cancelling stop it
+        half-way: it comes to its end first.
+
+        Args:
+            copy: A copy that serves no more, or not yet.
+            shutdown: Call its `shutdown`.
+            collect: Collect garbage, to find what is still alive of it.
         """
         instance, copy.instance = copy.instance, None
         if instance is None:
             return ()
+        return await to_its_end(self._dispose(copy, instance, shutdown, collect))
+
+    async def _dispose(self, copy: Copy, instance: HostedInstance, shutdown: bool, collect: bool) -> tuple[str, ...]:
         left: list[str] = []
         if shutdown:
             try:
@@ -215,16 +228,20 @@ class Loader:
         if ports is not None:
             ports.close()
         left += await instance.close()
-        self._last = instance
+        if collect:
+            gc.collect()
+            left += instance.survivors()
         return tuple(left)
 
-    def survivors(self) -> tuple[str, ...]:
-        """Collect garbage and return what is still alive of the copy that was disposed of last."""
-        instance, self._last = self._last, None
-        if instance is None:
-            return ()
-        gc.collect()
-        return instance.survivors()
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`; a cancellation in between takes effect when it has ended."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 async def drain(cell: Cell, seconds: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,15 +11,16 @@ from hostcore.contract.manifest import Manifest
 from hostcore.contract.versions import Requirement
 from hostcore.errors import HostcoreError, LifecycleError, LoadError, ReloadError, ResolutionError
 from hostcore.messaging.cell import Cell
+from hostcore.packages.discovery import Scan
 from hostcore.packages.order import plan
 from hostcore.runtime import events
-from hostcore.runtime.loading import Loader, drain
+from hostcore.runtime.loading import Described, Loader, drain
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.registry import Record, Wish
 from hostcore.runtime.reload import reload
 from hostcore.runtime.reports import ReloadReport
 
-Described = dict[str, tuple[str, Manifest]]
+Plannable = dict[str, tuple[str, Manifest]]
 
 
 class LoadOutcome(NamedTuple):
@@ -38,7 +40,7 @@ class Modules:
 
     # --- load --------------------------------------------------------------------------------------------------
 
-    async def load(self, name: str, wish: Wish) -> None:
+    async def load(self, name: str, wish: Wish, scan: Scan) -> None:
         """Load a module, after everything it requires.
 
         Raises:
@@ -50,8 +52,8 @@ class Modules:
         if record.state not in (State.WAITING, State.FAILED):
             raise LifecycleError(f"{name!r} is loaded already", hint=f"hostcore modules reload {name}")
         try:
-            described = self._with_requirements(name, wish)
-            order, problems = plan(described)
+            described = self._with_requirements(name, wish, scan)
+            order, problems = plan({**self._running(), **_plannable(described)})
             if name in problems:
                 raise problems[name]
         except HostcoreError as error:
@@ -59,47 +61,86 @@ class Modules:
             raise
         for other in order:
             if other == name:
-                await self._load_one(record, wish, described[name][1])
+                await self._load_one(record, wish, described[name])
             elif not self._is_running(other):
-                await self._load_one(self._parts.registry.obtain(other), Wish(), described[other][1])
+                await self._load_requirement(record, other, described[other])
 
-    async def load_all(self, names: Iterable[str]) -> LoadOutcome:
+    async def _load_requirement(self, asker: Record, name: str, described: Described) -> None:
+        try:
+            await self._load_one(self._parts.registry.obtain(name), Wish(), described)
+        except HostcoreError as error:
+            message = f"{asker.name!r} requires {name!r}, which could not be loaded: {error.message}"
+            failure = ResolutionError(message, causes=[str(error)], hint=f"hostcore modules why {name}")
+        else:
+            return
+        self._note_failure(asker, failure)
+        raise failure
+
+    async def load_all(self, names: Iterable[str], scan: Scan) -> LoadOutcome:
         """Load several modules; one that fails never stops the others."""
-        described: Described = {}
-        failed: dict[str, HostcoreError] = {}
-        for name in names:
-            try:
-                release, manifest = self._loader.describe(name, Wish())
-                described[name] = (release.version, manifest)
-            except HostcoreError as error:
-                failed[name] = error
-        order, problems = plan({**self._running(), **described})
-        failed |= problems
+        asked = [name for name in names if not self._in_use(name)]
+        described, failed = self._describe_all(asked, scan)
+        order, problems = plan({**self._running(), **_plannable(described)})
+        failed |= {name: problem for name, problem in problems.items() if name in described}
+        order = [name for name in order if name in described]
+        now = self._needed_now(order, described, asked)
         loaded: list[str] = []
         waiting: list[str] = []
         for name in order:
-            if name not in described or name in failed or self._is_running(name):
-                continue
             manifest = described[name][1]
-            if (self._loader.settings(name).activate or manifest.activate) == "on-demand":
-                self._wait_for_demand(name, manifest)
-                waiting.append(name)
+            if name not in now:
+                if name in asked:
+                    self._wait_for_demand(name, manifest)
+                    waiting.append(name)
+                continue
+            if self._in_use(name):  # somebody else was faster
                 continue
             try:
                 self._check_requirements(name, manifest)
-                await self._load_one(self._parts.registry.obtain(name), Wish(), manifest)
+                await self._load_one(self._parts.registry.obtain(name), Wish(), described[name])
                 loaded.append(name)
             except HostcoreError as error:
                 failed[name] = error
         for name, problem in failed.items():
-            self._note_failure(self._parts.registry.obtain(name), problem)
+            record = self._parts.registry.obtain(name)
+            if record.error is not problem:
+                self._note_failure(record, problem)
         return LoadOutcome(loaded, waiting, failed)
+
+    def _describe_all(self, names: list[str], scan: Scan) -> tuple[dict[str, Described], dict[str, HostcoreError]]:
+        """Return `names` and what must be loaded for them, described, and what cannot be described."""
+        described: dict[str, Described] = {}
+        failed: dict[str, HostcoreError] = {}
+        while names:
+            for name in names:
+                try:
+                    described[name] = self._loader.describe(name, Wish(), scan)
+                except HostcoreError as error:
+                    failed[name] = error
+            known = {**self._running(), **_plannable(described)}
+            needs = [need for _, manifest in described.values() for need in manifest.requires]
+            found = {self._supplier(need, known, scan) for need in needs}
+            names = sorted(name for name in found if name is not None and name not in failed)
+        return described, failed
+
+    def _needed_now(self, order: list[str], described: dict[str, Described], asked: list[str]) -> set[str]:
+        """Return what of `order` loads now: what was asked for and does not wait for demand, and what that requires."""
+        now: set[str] = set()
+        needs: set[str] = set()
+        for name in reversed(order):
+            manifest = described[name][1]
+            names = {name, *(capability.name for capability in manifest.provides)}
+            at_once = (self._loader.settings(name).activate or manifest.activate) != "on-demand"
+            if (at_once and name in asked) or names & needs:
+                now.add(name)
+                needs |= {need.name for need in manifest.requires if not need.optional}
+        return now
 
     async def activate(self, name: str) -> None:
         """Load a module that waited for its first message."""
         record = self._parts.registry.record(name)
-        if record.state is State.WAITING:
-            await self.load(name, record.wish)
+        if record.state in (State.WAITING, State.FAILED):
+            await self.load(name, record.wish, self._parts.discovery.scan())
         async with record.busy:  # somebody else may be loading it
             return
 
@@ -108,42 +149,41 @@ class Modules:
         record.on_demand = True
         self._parts.bus.expect(name, manifest.provides)
 
-    def _with_requirements(self, name: str, wish: Wish) -> Described:
-        """Return the module, what runs, and what must be loaded for it, described but not loaded."""
-        described = self._running()
+    def _with_requirements(self, name: str, wish: Wish, scan: Scan) -> dict[str, Described]:
+        """Return the module, and what must be loaded for it, described but not loaded."""
+        described: dict[str, Described] = {}
+        running = self._running()
         todo = [(name, wish)]
         while todo:
             current, current_wish = todo.pop()
-            if current in described:
+            if current in described or current in running:
                 continue
-            release, manifest = self._loader.describe(current, current_wish)
-            described[current] = (release.version, manifest)
-            for need in manifest.requires:
-                found = self._supplier(need, described)
+            described[current] = self._loader.describe(current, current_wish, scan)
+            for need in described[current][1].requires:
+                found = self._supplier(need, {**running, **_plannable(described)}, scan)
                 if found is not None:
                     todo.append((found, Wish()))
         return described
 
-    def _supplier(self, need: Requirement, described: Described) -> str | None:
+    def _supplier(self, need: Requirement, there: Plannable, scan: Scan) -> str | None:
         """Return the installed module to load for a requirement, if one must and can be loaded."""
-        if need.optional or need.name in described:
+        if need.optional or need.name in there:
             return None
-        if any(c.name == need.name for _, manifest in described.values() for c in manifest.provides):
+        if any(c.name == need.name for _, manifest in there.values() for c in manifest.provides):
             return None
-        installed = self._parts.discovery.scan().modules
-        if need.name in installed or need.name in self._parts.config.modules:
+        if need.name in scan.modules or need.name in self._parts.config.modules:
             return need.name
-        return next((n for n in sorted(installed) if self._provides(n, need)), None)
+        return next((n for n in sorted(scan.modules) if self._provides(n, need, scan)), None)
 
-    def _provides(self, name: str, need: Requirement) -> bool:
+    def _provides(self, name: str, need: Requirement, scan: Scan) -> bool:
         try:
-            _, manifest = self._loader.describe(name, Wish())
+            _, manifest = self._loader.describe(name, Wish(), scan)
         except HostcoreError:
             return False  # it is reported when somebody loads it
         return any(c.name == need.name and need.admits(c.version) for c in manifest.provides)
 
-    async def _load_one(self, record: Record, wish: Wish, manifest: Manifest) -> None:
-        parts = self._parts
+    async def _load_one(self, record: Record, wish: Wish, described: Described) -> None:
+        parts, manifest = self._parts, described[1]
         async with record.busy:
             if record.state is State.RUNNING:
                 return
@@ -154,7 +194,7 @@ class Modules:
             record.cell = self._new_cell(record.name)
             parts.bus.add(record.cell)
             try:
-                copy = await self._loader.prepare(record, wish)
+                copy = await self._loader.prepare(record, wish, described)
             except BaseException as exc:
                 record.cell = None
                 error = exc if isinstance(exc, HostcoreError) else LoadError(record.name, "loading was interrupted")
@@ -171,13 +211,15 @@ class Modules:
     def _new_cell(self, name: str) -> Cell:
         parts = self._parts
         return Cell(
-            name, parts.bus.loop, parts.bus.deadlines, parts.events,
+            name, parts.bus.loop, parts.bus.deadlines, events.CellEvents(parts.events, parts.bus.dead),
             capacity=parts.config.mailbox, blocked_after=parts.config.blocked_after,
         )  # fmt: skip
 
     def _note_failure(self, record: Record, error: HostcoreError) -> None:
         if record.state in (State.WAITING, State.LOADING):
             record.signal(Signal.FAIL)
+        # Kept for as long as the module is not loaded again: it must not hold frames and exceptions of the module.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         record.error = error
         self._parts.bus.remove(record.name, f"{record.name!r} could not be loaded: {error.message}")
         self._parts.events.tell(events.FAILED, module=record.name, error=error.as_data())
@@ -194,11 +236,15 @@ class Modules:
             for n, (version, manifest) in self._running().items()
         )
 
+    def _in_use(self, name: str) -> bool:
+        registry = self._parts.registry
+        return name in registry and registry.record(name).state not in (State.WAITING, State.FAILED)
+
     def _is_running(self, name: str) -> bool:
         return name in self._parts.registry and self._parts.registry.record(name).state is State.RUNNING
 
-    def _running(self) -> Described:
-        found: Described = {}
+    def _running(self) -> Plannable:
+        found: Plannable = {}
         for record in self._parts.registry.records():
             if record.copy is not None and record.state in (State.RUNNING, State.DRAINING):
                 found[record.name] = (record.copy.release.version, record.copy.manifest)
@@ -206,7 +252,7 @@ class Modules:
 
     # --- reload ------------------------------------------------------------------------------------------------
 
-    async def reload(self, name: str, wish: Wish | None, *, strict: bool) -> ReloadReport:
+    async def reload(self, name: str, wish: Wish, scan: Scan, *, strict: bool) -> ReloadReport:
         """Replace a module's copy by a new one; one that failed to load is loaded anew.
 
         Raises:
@@ -214,15 +260,14 @@ class Modules:
             ReloadError: `strict`, and the old copy had to serve on.
         """
         record = self._parts.registry.record(name)
-        wish = wish or record.wish
         if record.copy is None:
-            await self.load(name, wish)
+            await self.load(name, wish, scan)
             info = record.info()
             return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version)
         async with record.busy:
             if record.copy is None:
                 raise LifecycleError(f"{name!r} was unloaded meanwhile")
-            report = await reload(self._parts, self._loader, record, wish)
+            report = await reload(self._parts, self._loader, record, wish, scan)
         if report.rolled_back and strict:
             raise ReloadError(report)
         return report
@@ -242,12 +287,14 @@ class Modules:
             LifecycleError: Others that run require it, and not `force`.
         """
         record = self._parts.registry.record(name)
-        needed_by = self._dependents(name)
-        if needed_by and not force:
+        needed_by = [] if force else self._dependents(name)
+        if needed_by:
             raise LifecycleError(
                 f"{name!r} is required by {', '.join(needed_by)}", hint="unload those first, or force it"
             )
         async with record.busy:
+            if record.state is State.STOPPED:
+                raise LifecycleError(f"{name!r} was unloaded meanwhile")
             return await self._unload(record, collect=collect)
 
     async def _unload(self, record: Record, *, collect: bool) -> tuple[str, ...]:
@@ -257,33 +304,37 @@ class Modules:
             record.signal(Signal.DRAIN)
             parts.events.tell(events.DRAINING, module=record.name)
             cell.refuse_waiting(reason)
-            if not await drain(cell, parts.config.handler_timeout):
+            try:
+                drained = await drain(cell, parts.config.handler_timeout)
+            except asyncio.CancelledError:
+                record.signal(Signal.RESUME)  # it goes on, as if nobody had asked
+                raise
+            if not drained:
                 cell.abandon(reason)
         parts.bus.remove(record.name, reason)
         record.cell = None
         left: tuple[str, ...] = ()
         try:
             if copy is not None:
-                left = await self._loader.dispose(copy)
+                left = await self._loader.dispose(copy, collect=collect)
         finally:
             record.copy = None
-            if record.state is not State.STOPPED:
-                record.signal(Signal.STOP)
+            record.signal(Signal.STOP)
             parts.registry.forget(record.name)
-        del copy, cell
-        if collect:
-            left = (*left, *self._loader.survivors())
-        parts.events.tell(events.UNLOADED, module=record.name, leaks=list(left))
+            parts.events.tell(events.UNLOADED, module=record.name, leaks=list(left))
         return left
 
     async def unload_all(self) -> None:
         """Stop every module, dependents before what they require."""
-        running = self._running()
-        order = plan(running).order
-        names = [*reversed(order), *(r.name for r in self._parts.registry.records() if r.name not in running)]
-        for name in names:
-            if name in self._parts.registry:
+        order = plan(self._running()).order
+        others = [record.name for record in self._parts.registry.records() if record.name not in order]
+        for name in (*others, *reversed(order)):
+            if name not in self._parts.registry:
+                continue
+            try:
                 await self.unload(name, force=True, collect=False)
+            except LifecycleError:
+                continue  # somebody else has unloaded it meanwhile
 
     def _dependents(self, name: str) -> list[str]:
         running = self._running()
@@ -296,3 +347,7 @@ class Modules:
             for other, (_, manifest) in running.items()
             if other != name and any(not r.optional and r.name in {name, *alone} for r in manifest.requires)
         )
+
+
+def _plannable(described: dict[str, Described]) -> Plannable:
+    return {name: (release.version, manifest) for name, (release, manifest) in described.items()}

@@ -18,6 +18,7 @@ from typing import Any
 from hostcore.contract.lifecycle import Signal
 from hostcore.errors import HostcoreError, LimitError, StateError
 from hostcore.messaging import wire
+from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
 from hostcore.runtime.loading import Loader, drain
 from hostcore.runtime.parts import Parts
@@ -50,7 +51,7 @@ class _Story:
         return ReloadReport(**{**self.facts, "duration_ms": duration, **facts})
 
 
-async def reload(parts: Parts, loader: Loader, record: Record, wish: Wish) -> ReloadReport:
+async def reload(parts: Parts, loader: Loader, record: Record, wish: Wish, scan: Scan) -> ReloadReport:
     """Replace the copy of a running module; call with `record.busy` held.
 
     Returns:
@@ -61,7 +62,7 @@ async def reload(parts: Parts, loader: Loader, record: Record, wish: Wish) -> Re
     story = _Story(record, old)
     new: Copy | None = None
     try:
-        new = await loader.prepare(record, wish)
+        new = await loader.prepare(record, wish, loader.describe(record.name, wish, scan))
         story.facts["new_version"] = new.release.version
         await _switch(parts, loader, record, old, new, story)
     except BaseException as exc:
@@ -73,9 +74,12 @@ async def reload(parts: Parts, loader: Loader, record: Record, wish: Wish) -> Re
                 return _told(parts, story.report(rolled_back=True, reason=str(exc)))
         raise
     record.wish = wish
-    left = await loader.dispose(old)
-    report = story.report(leaks=(*left, *loader.survivors()))
-    return _told(parts, report)
+    left: tuple[str, ...] = ()
+    try:
+        left = await loader.dispose(old, collect=True)
+    finally:  # even if it was cancelled by now, it has been made
+        report = _told(parts, story.report(leaks=left))
+    return report
 
 
 def _told(parts: Parts, report: ReloadReport) -> ReloadReport:
