@@ -57,11 +57,12 @@ class HostcoreError(Exception):
         problems: What is wrong, at least one entry.
     """
 
-    code: ClassVar[str] = "HC000"
+    code: str = "HC000"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str = "", *, hint: str = "", where: str = "", expected: str = "",
+    def __init__(self, message: str = "", *, code: str = "", hint: str = "", where: str = "", expected: str = "",
                  problems: Sequence[Problem] = ()) -> None:  # fmt: skip
+        self.code = code or type(self).code
         self.problems: tuple[Problem, ...] = tuple(problems) or (
             Problem(message, where=where, expected=expected, hint=hint),
         )
@@ -124,23 +125,24 @@ class ModuleError(HostcoreError):
     Attributes:
         module: The module's name.
         label: Name, version and distribution as in "counter 1.4.0 (acme-counter)".
+        traceback: The formatted traceback of what the module's code raised, or "".
     """
 
     code = "HC100"
 
-    def __init__(self, module: str, message: str = "", *, label: str = "", hint: str = "", where: str = "",
-                 expected: str = "", problems: Sequence[Problem] = ()) -> None:  # fmt: skip
-        super().__init__(message, hint=hint, where=where, expected=expected, problems=problems)
+    def __init__(self, module: str, message: str = "", *, label: str = "", traceback: str = "", **rest: Any) -> None:
+        super().__init__(message, **rest)
         self.module = module
         self.label = label or module
+        self.traceback = traceback
 
     def subject(self) -> str:
         """Return the module's label."""
         return self.label
 
     def as_data(self) -> dict[str, Any]:
-        """Return the error as plain data, with the module's name."""
-        return {**super().as_data(), "module": self.module}
+        """Return the error as plain data, with the module's name and traceback."""
+        return {**super().as_data(), "module": self.module, "traceback": self.traceback}
 
 
 class ManifestError(ModuleError):
@@ -161,21 +163,18 @@ class HookError(ModuleError):
     Attributes:
         hook: The hook's name, such as "handle_message".
         exception: The name of the type that the hook raised, or "".
-        traceback: The formatted traceback within the module, or "".
     """
 
     code = "HC302"
 
-    def __init__(self, module: str, message: str = "", *, hook: str = "", exception: str = "", traceback: str = "",
-                 **rest: Any) -> None:  # fmt: skip
+    def __init__(self, module: str, message: str = "", *, hook: str = "", exception: str = "", **rest: Any) -> None:
         super().__init__(module, message, **rest)
         self.hook = hook
         self.exception = exception
-        self.traceback = traceback
 
     def as_data(self) -> dict[str, Any]:
-        """Return the error as plain data, with the hook and the module's traceback."""
-        return {**super().as_data(), "hook": self.hook, "traceback": self.traceback}
+        """Return the error as plain data, with the hook."""
+        return {**super().as_data(), "hook": self.hook}
 
 
 class StateError(ModuleError):

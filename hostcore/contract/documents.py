@@ -24,7 +24,7 @@ _PART = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
 _KEY = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 _HEADER = re.compile(rf"[ \t]*\[\[?[ \t]*({_KEY})[ \t]*\]")
 _ENTRY = re.compile(rf"[ \t]*({_KEY})[ \t]*=(.*)")
-_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_.-])(?:{_PART}[ \t]*\.[ \t]*){{40}}")
+_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_.\\-])(?:{_PART}[ \t]*\.[ \t]*){{40}}")
 """A key of so many parts: the parser's time and memory grow with their square, up to the whole machine's."""
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 

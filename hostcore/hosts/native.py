@@ -74,6 +74,7 @@ class NativeHost:
             raise LoadError(
                 release.name,
                 f"importing {release.value!r} did not end within {job.load_time:.3g} s{left}",
+                code="HC205",
                 label=release.label,
                 hint="move slow work into initialize(), or raise load_timeout",
             ) from None
@@ -97,6 +98,7 @@ def _make_plugin(work: tuple[Generation, Release]) -> Any:
             raise LoadError(
                 release.name,
                 f"the entry point {release.value!r} names {part!r}, which {module_name!r} does not have",
+                code="HC210",
                 label=release.label,
                 hint=did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
             )
@@ -114,6 +116,7 @@ def _check_constructor(release: Release, cls: type) -> None:
         raise LoadError(
             release.name,
             f"{release.value!r} cannot be made without arguments: {exc}",
+            code="HC208",
             label=release.label,
             hint="take what it needs from the context, in initialize(context)",
         ) from None
@@ -130,9 +133,7 @@ def _import_error(release: Release, error: BaseException) -> LoadError:
     if isinstance(error, ModuleNotFoundError):
         hint = f"install {error.name!r}, and name it in the dependencies of {release.distribution or release.name!r}"
     error.__traceback__ = None
-    found = LoadError(release.name, what, label=release.label, where=place, hint=hint)
-    found.add_note(text)
-    return found
+    return LoadError(release.name, what, label=release.label, where=place, hint=hint, traceback=text)
 
 
 class NativeInstance:
@@ -219,6 +220,7 @@ class NativeInstance:
                 self.name,
                 f"hook {hook!r} overran its limit of {self._limit_of(hook):.3g} s and was stopped",
                 hook=hook,
+                code="HC303",
                 label=self._release.label,
                 hint="declare it blocking, await in between, or raise its limit in module.toml",
             )
@@ -234,7 +236,7 @@ class NativeInstance:
 
     def _unhandled(self, hook: str) -> HookError:
         return HookError(
-            self.name, f"does not implement {hook!r}", hook=hook, label=self._release.label,
+            self.name, f"does not implement {hook!r}", hook=hook, code="HC309", label=self._release.label,
             hint=f"it implements {', '.join(sorted(self.hooks))}",
         )  # fmt: skip
 

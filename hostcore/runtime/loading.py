@@ -49,7 +49,7 @@ class Loader:
             LoadError: There is none, or it is disabled.
         """
         if name in self._parts.disabled():
-            raise LoadError(name, "is disabled", hint=f"hostcore modules enable {name}")
+            raise LoadError(name, "is disabled", code="HC207", hint=f"hostcore modules enable {name}")
         source = wish.source or self.settings(name).source
         if source is not None:
             return from_source(source, name, cache=cache_dir() / "wheels")
@@ -75,7 +75,7 @@ class Loader:
         release, manifest = described
         settings = self.settings(record.name)
         limits = manifest.limits.merged(settings.limits).merged(wish.limits)
-        config = manifest.configure({**settings.config, **wish.config})
+        config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
         host = self._choose_host(release, manifest, wish.isolation or settings.isolation)
         record.generations += 1
         copy = Copy(record.generations, release, manifest, limits, host)
@@ -108,6 +108,7 @@ class Loader:
             raise LoadError(
                 release.name,
                 f"isolation {asked!r} is weaker than {needed!r}, which it needs",
+                code="HC209",
                 label=release.label,
                 hint="leave isolation out, or ask for a stronger one",
             )
@@ -132,6 +133,7 @@ class Loader:
             raise LoadError(
                 release.name,
                 f"isolation {name!r} is not available here",
+                code="HC209",
                 label=release.label,
                 hint=did_you_mean(name, _STRENGTH)
                 or "install a distribution that provides this host (entry-point group 'hostcore.hosts')",
@@ -156,6 +158,7 @@ class Loader:
             raise LoadError(
                 record.name,
                 f"initialising did not end within {parts.config.load_timeout:.3g} s",
+                code="HC206",
                 label=copy.release.label,
                 hint="raise load_timeout, or do slow work after initialize()",
             ) from None
@@ -168,13 +171,13 @@ class Loader:
         name = copy.release.name
         if not isinstance(told, list | tuple | set) or not all(isinstance(t, str | Capability) for t in told):
             raise HookError(
-                name, f"hook 'get_capabilities' returned {faults.repr_of(told)}", hook="get_capabilities",
+                name, f"hook 'get_capabilities' returned {faults.repr_of(told)}", hook="get_capabilities", code="HC310",
                 label=copy.release.label, expected="a list such as ['parser:python/1.2']",
             )  # fmt: skip
         try:
             found = {Capability(str(t)) for t in told}
         except ValueError as exc:
-            raise HookError(name, f"hook 'get_capabilities': {exc}", hook="get_capabilities",
+            raise HookError(name, f"hook 'get_capabilities': {exc}", hook="get_capabilities", code="HC310",
                             label=copy.release.label) from None  # fmt: skip
         return tuple(map(str, sorted({*found, *copy.manifest.provides})))
 
@@ -255,4 +258,3 @@ async def drain(cell: Cell, seconds: float) -> bool:
         cell.resume()
         raise
     return True
-

@@ -78,8 +78,8 @@ class Modules:
 
     async def load_all(self, names: Iterable[str], scan: Scan) -> LoadOutcome:
         """Load several modules; one that fails never stops the others."""
-        asked = [name for name in names if not self._in_use(name)]
-        described, failed = self._describe_all(asked, scan)
+        asked = {name for name in names if not self._in_use(name)}
+        described, failed = self._describe_all(sorted(asked), scan)
         order, problems = plan({**self._running(), **_plannable(described)})
         failed |= {name: problem for name, problem in problems.items() if name in described}
         order = [name for name in order if name in described]
@@ -88,12 +88,12 @@ class Modules:
         waiting: list[str] = []
         for name in order:
             manifest = described[name][1]
+            if self._in_use(name):  # somebody else was faster
+                continue
             if name not in now:
                 if name in asked:
                     self._wait_for_demand(name, manifest)
                     waiting.append(name)
-                continue
-            if self._in_use(name):  # somebody else was faster
                 continue
             try:
                 self._check_requirements(name, manifest)
@@ -123,7 +123,7 @@ class Modules:
             names = sorted(name for name in found if name is not None and name not in failed)
         return described, failed
 
-    def _needed_now(self, order: list[str], described: dict[str, Described], asked: list[str]) -> set[str]:
+    def _needed_now(self, order: list[str], described: dict[str, Described], asked: set[str]) -> set[str]:
         """Return what of `order` loads now: what was asked for and does not wait for demand, and what that requires."""
         now: set[str] = set()
         needs: set[str] = set()
