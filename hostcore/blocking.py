@@ -17,6 +17,8 @@ from hostcore.errors import LifecycleError
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
+    from hostcore.messaging.bus import DeadLetter
+    from hostcore.packages.discovery import Scan
     from hostcore.runtime.modules import LoadOutcome
     from hostcore.runtime.reports import ModuleInfo, ReloadReport
     from hostcore.system import ModuleSystem
@@ -57,6 +59,28 @@ class BlockingModuleSystem:
     def modules(self) -> Mapping[str, ModuleInfo]:
         """Name -> `ModuleInfo`, as they stand at this moment."""
         return self._portal.call(lambda: dict(self._system.modules))
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        """The modules that do not load; see `ModuleSystem.disabled`."""
+        return self._system.disabled
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """The latest messages that nobody handled; see `ModuleSystem.dead_letters`."""
+        return self._portal.call(lambda: self._system.dead_letters)
+
+    def discover(self) -> Scan:
+        """Return what is installed; see `ModuleSystem.discover`."""
+        return self._system.discover()
+
+    def enable(self, name: str) -> None:
+        """Let a module load again; see `ModuleSystem.enable`."""
+        self._system.enable(name)
+
+    def disable(self, name: str) -> None:
+        """Keep a module from loading; see `ModuleSystem.disable`."""
+        self._system.disable(name)
 
     def load(
         self, name: str, *, source: str | os.PathLike[str] | None = None, isolation: str | None = None,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from hostcore.config import HostConfig, cache_dir, load_config, state_dir
 from hostcore.contract.messages import Payload
-from hostcore.errors import HostcoreError, LifecycleError
+from hostcore.errors import ConfigError, HostcoreError, LifecycleError
 from hostcore.hosts.base import Tools
+from hostcore.messaging import wire
 from hostcore.messaging.bus import HOST, Bus, DeadLetter, Sender
 from hostcore.messaging.guard import ThreadGuard, make_guard
 from hostcore.messaging.topics import Listener
@@ -95,14 +96,19 @@ class ModuleSystem:
 
         Raises:
             LifecycleError: It was started before.
+            ConfigError: The guard that was asked for does not work on this thread.
         """
         if self._parts is not None or self._stopped:
             raise LifecycleError("a ModuleSystem is started once; make a new one")
         config = self.config
+        try:
+            guard = make_guard(config.guard)
+        except ValueError as exc:
+            raise ConfigError(str(exc), where="guard") from None
         bus = Bus(self._events, request_timeout=config.request_timeout, message_limit=config.message_limit)
         self._events.announce = bus.announce
         bus.activate = self._activate
-        tools = Tools(bus.loop, make_guard(config.guard), ThreadGuard(), {})
+        tools = Tools(bus.loop, guard, ThreadGuard(), {})
         self._parts = Parts(
             config=config, bus=bus, events=self._events, policy=self.policy, registry=self._registry,
             discovery=self._discovery, tools=tools, services=self._services,
@@ -312,6 +318,9 @@ class ModuleSystem:
     async def _call_hook(self, hook: Declared, arguments: dict[str, Any], first: bool) -> Any:
         parts, _ = self._running()
         self._check_provider(hook)
+        if not hook.by_reference:  # the caller's mistake, not the modules'
+            what = f"the arguments of hook {hook.name!r}"
+            wire.encode(arguments, module=HOST, what=what, limit=self.config.message_limit)
         results = []
         for name in self._implementers(hook):
             token = next(self._tokens)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 from hostcore.contract.spec import BLOCKING, HOOKS, PROJECT
@@ -47,8 +48,10 @@ def check_hooks(plugin: object, third_party: Mapping[str, tuple[str, ...]]) -> l
     """
     functions = marked(plugin)
     known = {**third_party, **HOOKS}
-    problems = [problem for name, function in functions.items() for problem in _check(name, function, known)]
-    if not functions:
+    problems = list(_check_markers(plugin))
+    for name, function in functions.items():
+        problems += _check(name, function, known, bound=_is_bound(plugin, name))
+    if not functions and not problems:
         problems.append(
             Problem(
                 "implements no hook",
@@ -60,7 +63,27 @@ def check_hooks(plugin: object, third_party: Mapping[str, tuple[str, ...]]) -> l
     return problems
 
 
-def _check(name: str, function: Any, known: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+def _check_markers(plugin: object) -> Iterator[Problem]:
+    for name, member in sorted(members(plugin).items()):
+        function = getattr(member, "__func__", member)
+        if function is not member and IMPL in getattr(member, "__dict__", {}) and IMPL not in function.__dict__:
+            kind = type(member).__name__
+            yield Problem(
+                f"hook {name!r} is marked outside of @{kind}, where nobody sees it", code="HC309",
+                where=place_of(function), hint=f"write @{kind} first and @hookimpl below it",
+            )  # fmt: skip
+
+
+def _is_bound(plugin: object, name: str) -> bool:
+    """Tell whether Python passes a first argument of its own, `self` or `cls`."""
+    member = members(plugin)[name]
+    of_class = name not in getattr(plugin, "__dict__", {})
+    return isinstance(member, (classmethod, MethodType)) or (of_class and inspect.isfunction(member))
+
+
+def _check(
+    name: str, function: Any, known: Mapping[str, tuple[str, ...]], *, bound: bool
+) -> Iterator[Problem]:  # fmt: skip
     options = function.__dict__[IMPL]
     hook = options.get("specname") or name
     where = place_of(function)
@@ -74,18 +97,22 @@ def _check(name: str, function: Any, known: Mapping[str, tuple[str, ...]]) -> It
             f"hook {hook!r} is a wrapper", code="HC304", where=where, hint="modules are isolated: implement it plainly"
         )
     spec = f"spec: {hook}({', '.join(known[hook])})"
-    yield from _check_parameters(hook, function, known[hook], where, spec)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        yield Problem(f"hook {hook!r} is a {type(function).__name__}, not a function", "HC310", where, spec)
+        return
+    yield from _check_parameters(hook, parameters[1:] if bound else parameters, known[hook], where, spec)
     yield from _check_kind(hook, function, where)
 
 
-def _check_parameters(hook: str, function: Any, arguments: tuple[str, ...], where: str, spec: str) -> Iterator[Problem]:
-    parameters = list(inspect.signature(function).parameters.values())
-    if "." in function.__qualname__ and parameters and not isinstance(function, staticmethod):
-        parameters = parameters[1:]  # self
+def _check_parameters(
+    hook: str, parameters: list[inspect.Parameter], arguments: tuple[str, ...], where: str, spec: str
+) -> Iterator[Problem]:
     for parameter in parameters:
         optional = parameter.default is not inspect.Parameter.empty
         if parameter.kind not in _POSITIONAL:
-            stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+            stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
             kind = "keyword-only argument " if parameter.kind is inspect.Parameter.KEYWORD_ONLY else ""
             if kind and optional and parameter.name not in arguments:
                 continue

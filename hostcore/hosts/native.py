@@ -17,17 +17,17 @@ from typing import Any
 from hostcore.contract.messages import Envelope
 from hostcore.contract.spec import PROJECT
 from hostcore.contract.validation import check_hooks, marked
-from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError, LoadError, did_you_mean
+from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError, LoadError
 from hostcore.generations import Generation, table
 from hostcore.hosts import faults
 from hostcore.hosts.base import Job, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
+from hostcore.hosts.importing import endless_import, import_error, make_plugin
 from hostcore.messaging import wire
 from hostcore.messaging.cell import NEW, Stepper
 from hostcore.messaging.guard import Overrun
 from hostcore.messaging.lane import Lane
 from hostcore.messaging.wire import Reply
-from hostcore.packages.locating import Release
 
 _LEAVE_TIME = 1.0
 """Seconds that a closing generation's tasks get to end."""
@@ -62,78 +62,39 @@ class NativeHost:
         release, guard = job.release, self._tools.thread_guard
         lane = Lane(f"load-{release.name}", self._tools.loop)
         deadline = time.monotonic() + job.load_time
-        made: list[Any] = []  # not the future's result: the loop holds that for as long as the caller does not suspend
+        box: Box = []
         try:
             async with asyncio.timeout(job.load_time + _LEAVE_TIME):
-                await lane.run(lambda: made.append(guard.call(_make_plugin, (generation, release), deadline)))
-                return made.pop()
-        except (TimeoutError, Overrun) as exc:
-            if isinstance(exc, TimeoutError) and time.monotonic() < deadline:
-                raise _import_error(release, exc) from None  # the module's own
-            left = "; its thread hangs in C code and is left behind" if lane.busy else ""
-            raise LoadError(
-                release.name,
-                f"importing {release.value!r} did not end within {job.load_time:.3g} s{left}",
-                code="HC205",
-                label=release.label,
-                hint="move slow work into initialize(), or raise load_timeout",
-            ) from None
-        except HostcoreError:
-            raise
-        except asyncio.CancelledError:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - whatever a module's import raises, SystemExit too
-            raise _import_error(release, exc) from None
+                await lane.run(lambda: _fill(box, lambda: guard.call(make_plugin, (generation, release), deadline)))
+        except TimeoutError:
+            raise endless_import(release, job.load_time, "; its thread hangs in C code and is left behind") from None
         finally:
             lane.close()
+        plugin, error = box.pop()
+        if error is None:
+            return plugin
+        if isinstance(error, Overrun):
+            named = endless_import(release, job.load_time)
+        else:
+            named = error if type(error) is LoadError else import_error(release, error)
+        error.__traceback__ = None
+        del error  # the traceback of `named` holds this frame
+        raise named
 
 
-def _make_plugin(work: tuple[Generation, Release]) -> Any:
-    """Import the entry point's object and return the module's instance of it."""
-    generation, release = work
-    module_name, _, path = release.value.partition(":")
-    found = generation.load(module_name)
-    for part in path.split(".") if path else ():
-        if not hasattr(found, part):
-            raise LoadError(
-                release.name,
-                f"the entry point {release.value!r} names {part!r}, which {module_name!r} does not have",
-                code="HC210",
-                label=release.label,
-                hint=did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
-            )
-        found = getattr(found, part)
-    if inspect.isclass(found):
-        _check_constructor(release, found)
-        return found()
-    return found
+Box = list[tuple[Any, BaseException | None]]
 
 
-def _check_constructor(release: Release, cls: type) -> None:
+def _fill(box: Box, work: Callable[[], Any]) -> None:
+    """Call `work` in a lane and put the outcome into `box`.
+
+    A future would do, but asyncio takes a module's CancelledError or GeneratorExit for its own there, and holds a
+    finished future, with what the module made or raised, until whoever waited suspends again.
+    """
     try:
-        inspect.signature(cls).bind()
-    except TypeError as exc:
-        raise LoadError(
-            release.name,
-            f"{release.value!r} cannot be made without arguments: {exc}",
-            code="HC208",
-            label=release.label,
-            hint="take what it needs from the context, in initialize(context)",
-        ) from None
-    except ValueError:
-        return  # no signature to look at: calling it will tell
-
-
-def _import_error(release: Release, error: BaseException) -> LoadError:
-    what = f"importing {release.value!r} raised {faults.summary_of(error)}"
-    if isinstance(error, SystemExit):
-        what = f"importing {release.value!r} called sys.exit({faults.message_of(error)})"
-    place, text = faults.place_of(error), faults.traceback_of(error)
-    hint = ""
-    if isinstance(error, ModuleNotFoundError):
-        hint = f"install {error.name!r}, and name it in the dependencies of {release.distribution or release.name!r}"
-    error.__traceback__ = None
-    return LoadError(release.name, what, label=release.label, where=place, hint=hint, traceback=text)
+        box.append((work(), None))
+    except BaseException as exc:  # noqa: BLE001 - whatever a module raises, SystemExit too
+        box.append((None, exc))
 
 
 class NativeInstance:
@@ -254,8 +215,12 @@ class NativeInstance:
     async def _in_lane(self, handler: Handler, argument: Any, deadline: float) -> Any:
         if self._lane is None:
             self._lane = Lane(self.name, self._loop)
-        guard = self._thread_guard
-        return await self._lane.run(lambda: guard.call(handler.function, argument, deadline))
+        guard, box = self._thread_guard, Box()
+        await self._lane.run(lambda: _fill(box, lambda: guard.call(handler.function, argument, deadline)))
+        result, error = box.pop()
+        if error is not None:
+            raise error
+        return result
 
     # --- lifecycle hooks ---------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from hostcore.messaging.wire import Reply
 
 BUDGET = 64
 HOST = "host"
+EVENTS = RESERVED.rstrip(".")
 _now = time.monotonic
 
 
@@ -110,8 +111,8 @@ class Bus:
         self.gone[name] = reason
         self._expected.pop(name, None)
         if cell is not None:
-            cell.stop(reason)
             self.subscriptions.remove_all(cell)
+            cell.stop(reason)
         self.provide(name, ())
 
     def provide(self, name: str, capabilities: tuple[Capability, ...]) -> None:
@@ -217,15 +218,14 @@ class Bus:
                 trail=trail,
                 hint="use send() one way round, or answer from what you have",
             )
-        asker.waits[cell] = asker.waits.get(cell, 0) + 1
+        waits = delivery.waits = {} if delivery.waits is None else delivery.waits
+        waits[cell] = waits.get(cell, 0) + 1
         try:
             return await self._deliver(cell, envelope, pending, timeout)
         finally:
-            left = asker.waits.get(cell, 1) - 1
-            if left:
-                asker.waits[cell] = left
-            else:
-                asker.waits.pop(cell, None)
+            waits[cell] -= 1
+            if not waits[cell]:
+                del waits[cell]
 
     def _take_turn(self) -> bool:
         if self._direct_left:
@@ -270,34 +270,47 @@ class Bus:
             raise self._denied(sender, "bus.send", topic)
         if not is_topic(topic):
             raise ContractError(sender.name, f"{topic!r} is not a topic", hint="words with dots between, no wildcards")
-        return self._fan_out(sender, topic, payload)
+        return self._fan_out(self._seal(sender, topic, payload, topic, inf, current.get(), "handle_message"))
 
     def announce(self, topic: str, payload: Any) -> None:
-        """Publish one of the host's own events."""
-        if self.subscriptions.receivers(topic):
-            self._fan_out(Sender(RESERVED.rstrip("."), _Everything()), topic, payload)
+        """Publish one of the host's own events; never raises, for it is called where nothing may fail."""
+        if not self.subscriptions.receivers(topic):
+            return
+        try:
+            data = wire.encode_raw(payload)
+        except wire.ENCODE_ERRORS as exc:  # such as an error text with half a surrogate pair in it
+            data = wire.encode_raw({"problem": f"this event cannot be encoded: {exc}"})
+        number = str(next(self._ids))
+        self._fan_out(Envelope(number, EVENTS, topic, topic, "", data, inf, (), number))
 
-    def _fan_out(self, sender: Sender, topic: str, payload: Any) -> int:
-        receivers = self.subscriptions.receivers(topic)
-        template = self._seal(sender, topic, payload, topic, inf, current.get(), "handle_message")
+    def _fan_out(self, template: Envelope) -> int:
         got = 0
-        for receiver in receivers:
+        for receiver in self.subscriptions.receivers(template.topic):
             if isinstance(receiver, Listener):
                 receiver.put(self._open(template))
-            elif receiver.stopped or not receiver.put(_addressed(template, receiver.name), None):
-                self.dead(template, f"mailbox of {receiver.name!r} is full")
+                got += 1
                 continue
-            got += 1
+            envelope = _addressed(template, receiver.name)
+            if receiver.stopped:
+                self.dead(envelope, receiver.stopped)
+            elif not receiver.put(envelope, None):
+                self.dead(envelope, f"the mailbox of {receiver.name!r} is full")
+            else:
+                got += 1
         return got
 
     def _open(self, e: Envelope) -> Message[Any]:
         return Message(e.id, e.topic, wire.decode_raw(e.payload), e.sender, e.schema, e.deadline, e.trace)
 
     def dead(self, envelope: Envelope, reason: str) -> None:
-        """Keep a message that nobody will handle, with the reason."""
+        """Keep a message that nobody will handle, with the reason.
+
+        The loss of an event makes no event: it would be lost in the same full mailbox.
+        """
         self.dead_count += 1
         self.dead_letters.append(DeadLetter(envelope, reason, time.time()))
-        self.observer.dead(envelope, reason)
+        if envelope.sender != EVENTS:
+            self.observer.dead(envelope, reason)
 
     # --- envelopes ---------------------------------------------------------------------------------------------
 
@@ -336,11 +349,6 @@ class Bus:
         self.deadlines.close()
         for listener in self.subscriptions.listeners():
             listener.close()
-
-
-class _Everything:
-    def allows(self, kind: str, target: str) -> bool:
-        return True
 
 
 class _Descending:

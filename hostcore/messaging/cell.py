@@ -26,6 +26,7 @@ import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -127,9 +128,12 @@ class Tally:
 
 
 class Stepper:
-    """Drives a suspended handler's coroutine from the runner, each step under the guard."""
+    """Drives a suspended handler's coroutine from the runner, each step under the guard.
 
-    __slots__ = ("coroutine", "deadline", "instance", "thrown", "yielded")
+    `watch`, if set, is called after each step with what `Cell._check_blocked` needs to know.
+    """
+
+    __slots__ = ("coroutine", "deadline", "instance", "thrown", "watch", "yielded")
 
     def __init__(self, instance: Instance, coroutine: Any, yielded: Any, deadline: float) -> None:
         self.instance = instance
@@ -137,14 +141,16 @@ class Stepper:
         self.yielded = yielded  # what its first step gave out; NEW: it has not started
         self.deadline = deadline
         self.thrown: BaseException | None = None
+        self.watch: Callable[[float, float], object] | None = None
 
     def __await__(self) -> Any:
         send, throw = self.coroutine.send, self.coroutine.throw
         yielded = self.yielded
         try:
             if yielded is NEW:
-                yielded = self._step(send, None)
-            elif self.thrown is not None:  # cancelled between hand-over and wake-up
+                yielded = self._step(send, None, 0.0)
+            elif self.thrown is not None and not (yielded is not None and yielded.cancel()):
+                # Cancelled between hand-over and wake-up; where what it awaits could be cancelled, that tells it.
                 if yielded is not None:
                     yielded._asyncio_future_blocking = False
                 yielded = self._step(throw, self.thrown)
@@ -161,9 +167,21 @@ class Stepper:
         except StopIteration as stop:
             return stop.value
 
-    def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
-        """Take one step; a handler past its limit still gets `GRACE` to clean up."""
-        return self.instance.step(resume, value, max(self.deadline, _now() + GRACE))
+    def _step(self, resume: Callable[[Any], Any], value: Any, grace: float = GRACE) -> Any:
+        """Take one step; after the first, a handler past its limit still gets `grace` to clean up."""
+        began, blamed = _now(), _blame.seconds
+        try:
+            return self.instance.step(resume, value, max(self.deadline, began + grace))
+        finally:
+            if self.watch is not None:
+                self.watch(began, blamed)
+
+    def discard(self) -> None:
+        """Throw the coroutine away; what it raises then is nobody's any more."""
+        try:
+            self.instance.context.run(self._step, lambda _: self.coroutine.close(), None)
+        except BaseException:  # noqa: BLE001 - the module's
+            return
 
 
 NEW = object()
@@ -201,7 +219,7 @@ class _Overtime:
 
 
 class Cell:
-    """One address.  `waits` maps the cells whose replies its handler awaits to how many requests are out."""
+    """One address."""
 
     def __init__(
         self, name: str, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, observer: Observer, *,
@@ -217,7 +235,6 @@ class Cell:
         self.work = IDLE
         self.paused = 1  # until an instance is there
         self.stopped = ""
-        self.waits: dict[Cell, int] = {}
         self.tally = Tally()
         self.delivery: Delivery | None = None
         self.runner: asyncio.Task[None] | None = None
@@ -274,6 +291,8 @@ class Cell:
             async with asyncio.timeout(None if timeout == inf else timeout):
                 await admitted
         except TimeoutError:
+            if admitted.done() and not admitted.cancelled():  # let in, or refused, at the last moment
+                return admitted.result()
             raise MailboxFullError(
                 f"the mailbox of {self.name!r} is full ({self.capacity} messages) and stayed so for {timeout:.3g} s",
                 hint="send less, raise limits.mailbox, or look at what the module is doing",
@@ -331,7 +350,9 @@ class Cell:
         self, instance: Instance, envelope: Envelope, coroutine: Any, deadline: float
     ) -> tuple[bool, Any]:
         """Run a handler up to its first suspension, as the runner; (True, result) or (False, the rest of it)."""
-        if self._park is None:  # no runner yet: it takes the whole coroutine
+        deadline = min(deadline, envelope.deadline)
+        if self._park is None or self._park.done():  # no runner yet, or it was cancelled: a new one takes it all
+            self.runner = None
             return False, Stepper(instance, coroutine, NEW, deadline)
         loop, runner = self.loop, self.runner
         assert runner is not None
@@ -340,7 +361,7 @@ class Cell:
             _leave_task(loop, asking)
         _enter_task(loop, runner)
         try:
-            yielded = instance.context.run(instance.step, coroutine.send, None, min(deadline, envelope.deadline))
+            yielded = instance.context.run(instance.step, coroutine.send, None, deadline)
         except StopIteration as stop:
             return True, stop.value
         finally:
@@ -353,6 +374,7 @@ class Cell:
         self, rest: Stepper, envelope: Envelope, pending: Pending | None, began: float, limit: float
     ) -> None:
         self._handed = (rest, envelope, pending, began)
+        rest.watch = partial(self._check_blocked, envelope)
         if limit != inf:
             assert self.delivery is not None
             self._overtime = _Overtime(self, self.delivery, limit, began + limit)
@@ -365,6 +387,7 @@ class Cell:
     async def _run(self) -> None:
         """Be the runner: parked until a handler suspends, then take it to its end and go on with the mailbox."""
         me = asyncio.current_task(self.loop)
+        assert me is not None
         while self.runner is me:
             if self._handed is None:
                 self._park = self.loop.create_future()
@@ -377,26 +400,22 @@ class Cell:
             assert self._handed is not None
             (rest, envelope, pending, began), self._handed = self._handed, None
             await self._finish(rest, envelope, pending, began)
+            if me.cancelling() and self.runner is me:
+                # By the module, or because the loop ends; either way it goes, and the next message gets another.
+                self.runner = self._park = None
             self._settle()
 
     async def _finish(self, rest: Stepper, envelope: Envelope, pending: Pending | None, began: float) -> None:
         instance, delivery = rest.instance, self.delivery
+        assert delivery is not None
         try:
             self._succeed(instance, envelope, pending, await rest)
-        except asyncio.CancelledError as exc:
-            if self.stopped:
-                self._refuse(envelope, pending, self.stopped)
-                raise
-            task = asyncio.current_task(self.loop)
-            while task is not None and task.uncancel():
-                pass
-            late = self._overtime is not None and self._overtime.times > 0
-            self._fail(instance, envelope, pending, Overrun() if late else exc)
-        except BaseException as exc:  # noqa: BLE001
-            self._fail(instance, envelope, pending, exc)
+        except BaseException as exc:  # noqa: BLE001 - whatever a module raises stays with it
+            late = isinstance(exc, asyncio.CancelledError) and self._overtime is not None and self._overtime.times > 0
+            if delivery.active:  # else it was given up on, and its caller has been answered
+                self._fail(instance, envelope, pending, Overrun() if late else exc)
         finally:
-            if delivery is not None:
-                delivery.active = False
+            delivery.active = False
             if self._overtime is not None:
                 self._overtime.slot.discard(self._overtime)
             self.delivery = self._waiting = self._overtime = None
@@ -496,31 +515,41 @@ class Cell:
         if runner is not None:
             runner.cancel()
         self.instance = instance
-        self.waits = {}
 
     def abandon(self, reason: str) -> None:
         """Give up on the message in hand: its caller is answered, its coroutine is thrown away.
 
         For a handler that does not end although it was asked to.
         """
-        delivery, runner = self.delivery, self.runner
-        if delivery is not None:
-            delivery.active = False
-            self._refuse(delivery.envelope, self._waiting, reason)
+        runner = self.runner
+        self._give_up(reason)
         if runner is not None and self.work is RUNNING:
             self.stopped = self.stopped or reason
             runner.cancel()
 
+    def _give_up(self, reason: str) -> None:
+        delivery = self.delivery
+        if delivery is not None and delivery.active:
+            delivery.active = False
+            self._refuse(delivery.envelope, self._waiting, reason)
+        if self._handed is not None:  # its runner has not begun, and a task cancelled before it began never does
+            (rest, *_), self._handed = self._handed, None
+            rest.discard()
+            self.delivery = self._waiting = self._overtime = None
+            self._settle()
+
     def stop(self, reason: str) -> None:
-        """Refuse all that waits, and every later message, with `reason`."""
+        """Refuse what is in hand, all that waits, and every later message, with `reason`."""
         self.stopped = reason
+        self._give_up(reason)
         self.refuse_waiting(reason)
         self.swap(None)
 
     def refuse_waiting(self, reason: str) -> None:
         """Answer everything in the mailbox with a StoppedError."""
-        while self._box:
-            self._refuse(*self._box.popleft(), reason)
+        box, self._box = self._box, deque()  # a refusal can put a new message, an event, into it
+        for entry in box:
+            self._refuse(*entry, reason)
         while self._room:
             _, admitted = self._room.popleft()
             if not admitted.done():

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """One message being handled; `active` until the handler has ended."""
+    """One message being handled; `active` until the handler has ended.
 
-    __slots__ = ("active", "cell", "envelope")
+    `waits` maps the cells whose replies it awaits to how many requests are out; the edges of the graph go with it.
+    """
+
+    __slots__ = ("active", "cell", "envelope", "waits")
 
     def __init__(self, cell: Cell, envelope: Envelope) -> None:
         self.cell = cell
         self.envelope = envelope
         self.active = True
+        self.waits: dict[Cell, int] | None = None  # made with the first nested request
 
 
 current: ContextVar[Delivery | None] = ContextVar("hostcore_delivery", default=None)
@@ -39,13 +43,13 @@ def waiting_path(start: Cell, goal: Cell) -> list[str] | None:
     """Return the names from `start` to `goal` along "waits for" edges, or None if `start` does not wait for it."""
     if start is goal:
         return [start.name]
-    if not start.waits:
+    if start.delivery is None or not start.delivery.waits:
         return None
     trails = [(start, [start.name])]
     seen = {start}
     while trails:
         cell, path = trails.pop()
-        for following in cell.waits:
+        for following in (cell.delivery is not None and cell.delivery.waits) or ():
             if following is goal:
                 return [*path, goal.name]
             if following not in seen:

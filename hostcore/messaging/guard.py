@@ -39,6 +39,7 @@ _HOST = ("hostcore", "asyncio", "importlib", "_frozen_importlib", "_frozen_impor
 _TRANSPARENT = (  # frames that may stand between a handler and its guard: importing, and calling it by keyword
     "hostcore.generations",
     "hostcore.hosts.adapters",
+    "hostcore.hosts.importing",
     "importlib",
     "_frozen_importlib",
 )
@@ -197,7 +198,7 @@ class ThreadGuard:
         me = threading.get_ident()
         outer = self._arms.get(me)
         if outer is not None:
-            self._end(outer, me)  # if that one is being broken, Overrun is raised here, inside its call
+            self._suspend(outer, me)
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="hostcore:watchdog", daemon=True)
             self._thread.start()
@@ -208,23 +209,33 @@ class ThreadGuard:
                 self._arms[me] = arm
                 if not self._wake.is_set():
                     self._wake.set()
-                result = function(argument)
-            except Overrun:
-                raise
-            except BaseException:
+                return function(argument)
+            finally:
                 self._end(arm, me)
-                raise
-            self._end(arm, me)
-            return result
         except Overrun:
-            self._arms.pop(me, None)  # at most one for each arm, and it has landed: nothing is on its way
+            self._end(arm, me)  # it may have landed before the first; a second does nothing
             raise
         finally:
             if outer is not None:
-                self._arms[me] = _Arm(me, outer.deadline + (time.monotonic() - began))
+                self._resume(outer, me, time.monotonic() - began)
+
+    def _suspend(self, outer: _Arm, me: int) -> None:
+        """Keep the outer call from being broken while a nested one runs."""
+        try:
+            self._end(outer, me)
+        except Overrun:
+            return  # it was just being broken; it will be, once it is armed again
+
+    def _resume(self, outer: _Arm, me: int, seconds: float) -> None:
+        outer.deadline += seconds
+        outer.fired = False
+        outer.token = [None]
+        self._arms[me] = outer
 
     def _end(self, arm: _Arm, me: int) -> None:
-        self._arms.pop(me, None)
+        """See to it that nothing is on its way to this thread; an Overrun that was is raised here, or cleared."""
+        if self._arms.pop(me, None) is not arm:
+            return
         try:
             arm.token.pop()
         except IndexError:

@@ -31,7 +31,7 @@ class Listener:
         self.lost = 0
         self._queue: deque[Message[Any]] = deque()
         self._capacity = capacity
-        self._arrived: asyncio.Future[None] | None = None
+        self._arrived = asyncio.Event()
         self._closed = False
 
     def put(self, message: Message[Any]) -> None:
@@ -40,16 +40,12 @@ class Listener:
             self._queue.popleft()
             self.lost += 1
         self._queue.append(message)
-        self._wake()
+        self._arrived.set()
 
     def close(self) -> None:
         """End the iteration after what has arrived."""
         self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+        self._arrived.set()
 
     def __aiter__(self) -> AsyncIterator[Message[Any]]:
         return self
@@ -58,8 +54,8 @@ class Listener:
         while not self._queue:
             if self._closed:
                 raise StopAsyncIteration
-            self._arrived = asyncio.get_running_loop().create_future()
-            await self._arrived
+            self._arrived.clear()
+            await self._arrived.wait()
         return self._queue.popleft()
 
 

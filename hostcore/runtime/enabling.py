@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +51,8 @@ class Switches:
         return name not in names
 
     def _write(self, names: frozenset[str]) -> None:
+        import tempfile  # slow to import, and most commands only read
+
         directory = self._directory()
         directory.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=directory, prefix=FILE)

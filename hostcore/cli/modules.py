@@ -1,0 +1,31 @@
+"""`hostcore modules`: the group."""
+
+from __future__ import annotations
+
+import click
+
+from hostcore.cli.commands import Late, LateGroup
+
+COMMANDS = {
+    "list": Late("hostcore.cli.looking:list_", "List all modules: installed, configured, loaded."),
+    "info": Late("hostcore.cli.looking:info", "Tell all that is known of a module."),
+    "why": Late("hostcore.cli.looking:why", "Explain why a module is loaded, or why not."),
+    "load": Late("hostcore.cli.changing:load", "Load a module into the running host."),
+    "unload": Late("hostcore.cli.changing:unload", "Unload a module from the running host."),
+    "reload": Late(
+        "hostcore.cli.changing:reload", "Replace a running module by its newest release, keeping its state."
+    ),
+    "enable": Late("hostcore.cli.changing:enable", "Let a module load again."),
+    "disable": Late("hostcore.cli.changing:disable", "Keep a module from loading."),
+    "call": Late("hostcore.cli.talking:call", "Send a module a message and print the reply."),
+    "send": Late("hostcore.cli.talking:send", "Send a module a message that needs no reply."),
+    "bench": Late("hostcore.cli.bench:bench", "Measure requests and messages on this machine."),
+}
+
+
+@click.group(cls=LateGroup, late=COMMANDS)
+def modules() -> None:
+    """List, load, reload, switch and talk to modules.
+
+    list, info, why, enable and disable also work without a running host, and import no module.
+    """

@@ -1,0 +1,107 @@
+"""`hostcore doctor`: what it looks at, and what it finds wrong."""
+
+from __future__ import annotations
+
+import pytest
+from support.distributions import fake_install
+from support.modules import ECHO, install
+
+from hostcore.config import cache_dir, runtime_dir, state_dir
+
+
+def findings(done) -> dict[str, dict[str, str]]:
+    return {finding["about"]: finding for finding in done.json["findings"]}
+
+
+def wrong(done) -> list[str]:
+    return [finding["about"] for finding in done.json["findings"] if finding["status"] == "wrong"]
+
+
+def test_a_healthy_installation(cli, site):
+    """Nothing wrong: exit code 0, with versions, guard, directories, index, modules, host and generations."""
+    install(site, "echo", ECHO)
+    done = cli("doctor", "--json")
+    assert (done.code, done.json["ok"]) == (0, True)
+    found = findings(done)
+    for about in ("python", "platform", "hostcore", "configuration", "guard", "state directory", "cache directory",
+                  "runtime directory", "index", "modules", "host", "this process"):  # fmt: skip
+        assert found[about]["status"] == "ok", about
+    assert found["guard"]["text"].startswith("by signal")
+    assert found["this process"]["text"] == "generations have put in place: nothing"
+    assert found["modules"]["text"] == "1 found: echo"
+    text = cli("doctor")
+    assert text.out.splitlines()[-1] == "nothing is wrong"
+
+
+def test_broken_and_duplicate_distributions_are_wrong(cli, site):
+    """Broken metadata, two distributions of one module and a broken manifest are each found, with exit code 1."""
+    install(site, "echo", ECHO)
+    fake_install(site, "zeta", "2.0", {"echo": "zeta:Module"}, ["zeta/__init__.py"])
+    fake_install(site, "broken", "1.0", "[hostcore.modules]\nx = not a place\n")
+    install(site, "bad", ECHO, manifest="isolation = 'nope'")
+    done = cli("doctor", "--json")
+    assert done.code == 1
+    assert wrong(done) == ["distribution", "duplicate", "module bad"]
+    assert "entry_points.txt:2" in findings(done)["distribution"]["text"]
+    text = cli("doctor")
+    assert text.code == 1
+    assert text.out.splitlines()[-1] == "3 problems"
+    assert "duplicate: uninstall all but one" in text.out
+
+
+@pytest.mark.parametrize(
+    ("directory", "about"),
+    [(state_dir, "state directory"), (cache_dir, "cache directory"), (runtime_dir, "runtime directory")],
+)
+def test_a_file_instead_of_a_directory_is_wrong(cli, directory, about):
+    """A file where a directory belongs is found, with the variable to set."""
+    directory().parent.mkdir(parents=True, exist_ok=True)
+    directory().touch()
+    done = cli("doctor", "--json")
+    assert done.code == 1
+    assert about in wrong(done)
+    assert "HOSTCORE_" in findings(done)[about]["hint"] or about == "runtime directory"
+
+
+def test_an_unsafe_runtime_directory_is_wrong(cli):
+    """A runtime directory that others can write to is found, with the command that mends it."""
+    runtime_dir().mkdir(parents=True)
+    runtime_dir().chmod(0o777)
+    done = cli("doctor", "--json")
+    assert done.code == 1
+    assert f"chmod 700 {runtime_dir()}" in done.out
+
+
+def test_a_wrong_configuration_does_not_stop_the_other_checks(cli):
+    """Mistakes of the configuration are one finding among others."""
+    (cli.directory / "hostcore.toml").write_text("mailbx = 3\n")
+    done = cli("doctor", "--json")
+    assert done.code == 1
+    assert wrong(done) == ["configuration"]
+    assert "did you mean 'mailbox'?" in findings(done)["configuration"]["text"]
+
+
+def test_a_running_host_is_looked_at(cli, site):
+    """A running host's process, version and generations are told."""
+    install(site, "echo", ECHO)
+    with cli.host() as host:
+        found = findings(cli("doctor", "--json"))["host"]
+        assert found["status"] == "ok"
+        assert f"pid {host.pid}" in found["text"]
+        assert "sys.meta_path finder" in found["text"]
+
+
+def test_a_damaged_index_is_a_note(cli):
+    """An index that cannot be read is worth a note; it is only a cache."""
+    cache_dir().mkdir(parents=True)
+    (cache_dir() / "index.msgpack").write_bytes(b"x")
+    done = cli("doctor", "--json")
+    assert done.code == 0
+    assert findings(done)["index"]["status"] == "note"
+
+
+def test_switched_off_parts_are_told(cli):
+    """A guard or an index that the configuration switches off is a note."""
+    (cli.directory / "hostcore.toml").write_text("guard = 'off'\nindex = false\n")
+    found = findings(cli("doctor", "--json"))
+    assert (found["guard"]["status"], found["index"]["status"]) == ("note", "note")

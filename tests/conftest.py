@@ -1,0 +1,32 @@
+"""Fixtures of all tests: directories of their own, and a process that is left as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's own state, caches or sockets is read or written by a test."""
+    home: Path = tmp_path_factory.mktemp("home")
+    for kind in ("STATE", "CACHE", "RUNTIME"):
+        monkeypatch.setenv(f"HOSTCORE_{kind}_DIR", str(home / kind.lower()))
+
+
+@pytest.fixture(autouse=True)
+def no_generation_left() -> Iterator[None]:
+    """A test unloads what it loads: whatever generations put into the process is out of it again."""
+    before = _installed()
+    yield
+    left = [what for what in _installed() if what not in before]
+    assert not left, f"generations are still loaded: {left}"
+
+
+def _installed() -> list[str]:
+    # Only if it was imported: some tests are about what importing hostcore costs.
+    generations = sys.modules.get("hostcore.generations")
+    return generations.installed() if generations is not None else []

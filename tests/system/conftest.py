@@ -1,0 +1,51 @@
+"""Fixtures: a running system, modules to load into it, and a gate to hold them at."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.modules import ModuleWriter
+from system.support import SETTINGS, Gate, Notes
+
+import hostcore
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> ModuleWriter:
+    """Write a module's project and return its directory."""
+    return ModuleWriter(tmp_path)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on `sys.path` to install distributions into."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    return folder
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """The service "gate" of the system."""
+    return Gate()
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """The service "notes" of the system."""
+    return Notes()
+
+
+@pytest.fixture
+async def system(gate: Gate, notes: Notes) -> AsyncIterator[hostcore.ModuleSystem]:
+    """A running system without modules, stopped after the test."""
+    async with hostcore.ModuleSystem(SETTINGS, services={"gate": gate, "notes": notes}) as running:
+        yield running
+        gate.opened.set()
+    others = [task for task in asyncio.all_tasks() if task.get_name().startswith("hostcore:")]
+    await asyncio.gather(*others, return_exceptions=True)
