@@ -95,9 +95,7 @@ class BlockingModuleSystem:
         """Load several modules; see `ModuleSystem.load_all`."""
         return self._portal.call(self._system.load_all, names)
 
-    def reload(
-        self, name: str, *, source: str | os.PathLike[str] | None = None, strict: bool = False
-    ) -> ReloadReport:
+    def reload(self, name: str, *, source: str | os.PathLike[str] | None = None, strict: bool = False) -> ReloadReport:
         """Replace a running module; see `ModuleSystem.reload`."""
         return self._portal.call(lambda: self._system.reload(name, source=source, strict=strict))
 

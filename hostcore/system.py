@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
@@ -11,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from hostcore.config import HostConfig, cache_dir, load_config, state_dir
 from hostcore.contract.messages import Payload
-from hostcore.errors import ConfigError, HostcoreError, LifecycleError
+from hostcore.errors import ConfigError, LifecycleError
 from hostcore.hosts.base import Tools
-from hostcore.messaging import wire
 from hostcore.messaging.bus import HOST, Bus, DeadLetter, Sender
 from hostcore.messaging.guard import ThreadGuard, make_guard
 from hostcore.messaging.topics import Listener
 from hostcore.packages.discovery import Discovery, Scan
+from hostcore.runtime.calling import HookCaller
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.events import Events, LagWatch
-from hostcore.runtime.hookspecs import Declared, DeclaredHooks, HookCaller
+from hostcore.runtime.hookspecs import DeclaredHooks
 from hostcore.runtime.loading import Loader
 from hostcore.runtime.modules import LoadOutcome, Modules
 from hostcore.runtime.parts import Parts
@@ -58,7 +57,6 @@ class ModuleSystem:
         self._events = Events()
         self._declared = DeclaredHooks()
         self._sender = Sender(HOST, ALL)
-        self._tokens = itertools.count(1)
         self._parts: Parts | None = None
         self._modules: Modules | None = None
         self._lag: LagWatch | None = None
@@ -66,8 +64,8 @@ class ModuleSystem:
         index = cache_dir() / "index.msgpack" if self.config.index else None
         self._discovery = Discovery(index=index)
         self._switches = Switches(self._state_dir)
-        self.hooks = HookCaller(self._declared, self._call_hook, first=False)
-        self.first = HookCaller(self._declared, self._call_hook, first=True)
+        self.hooks = HookCaller(self._declared, lambda: self._running()[0], self._sender, first=False)
+        self.first = HookCaller(self._declared, lambda: self._running()[0], self._sender, first=True)
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else "running" if self._parts else "not started"
@@ -149,9 +147,11 @@ class ModuleSystem:
         return state_dir(self.config)
 
     def _disabled(self) -> frozenset[str]:
-        return frozenset(self.config.disabled) | self._switches.disabled() | {
-            name for name, module in self.config.modules.items() if not module.enabled
-        }
+        return (
+            frozenset(self.config.disabled)
+            | self._switches.disabled()
+            | {name for name, module in self.config.modules.items() if not module.enabled}
+        )
 
     # --- modules -----------------------------------------------------------------------------------------------
 
@@ -199,17 +199,17 @@ class ModuleSystem:
         """
         _, modules = self._running()
         wish = Wish(os.fspath(source) if source is not None else None, isolation, config, limits)
-        await modules.load(name, wish, self._look())
+        await modules.load(name, wish, await self._look())
         return self._registry[name]
 
     async def load_all(self, names: list[str] | None = None) -> LoadOutcome:
-        """Load several modules in the order that they need; one that fails never stops the others.
+        """Load several modules, and what they require, in order; one that fails never stops the others.
 
         Args:
             names: Which; None: all that are installed or configured, and not disabled.
         """
         _, modules = self._running()
-        scan = self._look()
+        scan = await self._look()
         if names is None:
             names = sorted({*scan.modules, *self.config.modules} - self._disabled())
         return await modules.load_all(names, scan)
@@ -232,7 +232,7 @@ class ModuleSystem:
         wish = self._registry.record(name).wish
         if source is not None:
             wish = Wish(os.fspath(source), wish.isolation, wish.config, wish.limits)
-        return await modules.reload(name, wish, self._look(), strict=strict)
+        return await modules.reload(name, wish, await self._look(), strict=strict)
 
     async def unload(self, name: str, *, force: bool = False) -> tuple[str, ...]:
         """Stop a module and drop everything of it; return what is still alive of it, by name.
@@ -308,54 +308,10 @@ class ModuleSystem:
 
     # --- third-party hooks -------------------------------------------------------------------------------------
 
-    def _look(self) -> Scan:
+    async def _look(self) -> Scan:
         """Return what is installed now, for one operation, and take note of the hooks that it declares."""
+        parts, _ = self._running()
         scan = self._discovery.scan()
         if scan.hookspecs or self._declared.arguments():
-            self._declared.refresh(scan.hookspecs)
+            await self._declared.refresh(scan.hookspecs, parts.tools, self.config.load_timeout)
         return scan
-
-    async def _call_hook(self, hook: Declared, arguments: dict[str, Any], first: bool) -> Any:
-        parts, _ = self._running()
-        self._check_provider(hook)
-        if not hook.by_reference:  # the caller's mistake, not the modules'
-            what = f"the arguments of hook {hook.name!r}"
-            wire.encode(arguments, module=HOST, what=what, limit=self.config.message_limit)
-        results = []
-        for name in self._implementers(hook):
-            token = next(self._tokens)
-            try:
-                if hook.by_reference:
-                    parts.tools.references[token] = arguments
-                    await parts.bus.request(self._sender, name, token, hook=hook.name)
-                    result = parts.tools.references.pop(token)
-                else:
-                    result = await parts.bus.request(self._sender, name, arguments, hook=hook.name)
-            except HostcoreError:
-                continue  # contained: an event has told of it
-            finally:
-                parts.tools.references.pop(token, None)
-            if result is not None:
-                if first:
-                    return result
-                results.append(result)
-        return None if first else results
-
-    def _implementers(self, hook: Declared) -> list[str]:
-        """Return who implements a hook: those marked tryfirst first, and later loaded ones before earlier."""
-        found = []
-        for record in reversed(self._registry.records()):
-            hooks = record.copy.instance.hooks if record.copy and record.copy.instance else {}
-            if hook.name in hooks:
-                found.append((hooks[hook.name], record.name))
-        return [name for _, name in sorted(found, key=lambda entry: entry[0])]
-
-    def _check_provider(self, hook: Declared) -> None:
-        scan = self._discovery.scan()
-        own = [entry.name for entry in scan.modules.values() if entry.distribution == hook.distribution]
-        if own and not any(name in self._registry and self._registry.record(name).copy for name in own):
-            raise LifecycleError(
-                f"hook {hook.name!r} is declared by {hook.distribution!r}, of which no module runs",
-                hint=f"load {' or '.join(own)}",
-            )
-

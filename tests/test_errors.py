@@ -118,7 +118,11 @@ def test_the_form():
 
 def test_several_problems():
     """All problems come in one text, each with its own code or the error's."""
-    problems = [Problem("first", code="HC301", where="a.py:1"), Problem("second", expected="x"), Problem("third", hint="h")]
+    problems = [
+        Problem("first", code="HC301", where="a.py:1"),
+        Problem("second", expected="x"),
+        Problem("third", hint="h"),
+    ]
     error = errors.HookError("m", problems=problems)
     assert str(error).splitlines() == [
         "HC301 m: first", "  --> a.py:1", "HC302 m: second", "  --> x", "HC302 m: third", "  hint: h",

@@ -24,6 +24,11 @@ def is_static(cls: type) -> bool:
     return not cls.__flags__ & _HEAP_TYPE
 
 
+def is_class(obj: Any) -> bool:
+    """Tell whether `obj` is a class; unlike isinstance, a proxy that claims to be one does not pass."""
+    return issubclass(type(obj), type)
+
+
 def unwrap(obj: Any) -> Any:
     """Return the function behind wrappers, bound methods and properties."""
     for _ in range(20):
@@ -66,7 +71,7 @@ def belongs_to(obj: Any, generation: Generation, depth: int = 0) -> bool:
         return obj.__builtins__ is generation.builtins  # type: ignore[attr-defined]
     if type(obj) is types.MethodType:
         return belongs_to(obj.__func__, generation) or belongs_to(obj.__self__, generation)
-    if isinstance(obj, type):
+    if is_class(obj):
         return any(class_belongs(c, generation) for c in type.__dict__["__mro__"].__get__(obj))
     if type(obj) is types.ModuleType:
         return vars(obj).get("__builtins__") is generation.builtins

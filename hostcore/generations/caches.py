@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hostcore.generations import table
-from hostcore.generations.belonging import belongs_to, class_belongs, is_static, unwrap
+from hostcore.generations.belonging import belongs_to, class_belongs, is_class, is_static, unwrap
 
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
@@ -115,7 +115,7 @@ def _look_through(namespace: dict[str, Any]) -> _Found:
             caches[id(value)] = value
         elif type(value) is types.FunctionType and value.__code__ is _SINGLEDISPATCH:
             generics.append((name, value))
-        elif isinstance(value, type) and not is_static(value):
+        elif is_class(value) and not is_static(value):
             for member in list(type.__getattribute__(value, "__dict__").values()):
                 inner = member.__func__ if type(member) in (staticmethod, classmethod) else member
                 if type(inner) is _LRU:
@@ -143,7 +143,7 @@ def _holds(cache: Any, generation: Generation) -> bool:
         if not stack:
             return False
         obj = stack.pop()
-        if isinstance(obj, (type, types.FunctionType)):
+        if is_class(obj) or type(obj) is types.FunctionType:
             if belongs_to(obj, generation):
                 return True
         elif isinstance(obj, (dict, tuple, list, frozenset)) or type(obj).__module__ in _GENERIC:
@@ -160,7 +160,7 @@ def _msgspec(generation: Generation, mine: Mine) -> Swept:
         for module in list(generation.modules.values())
         if type(module) is types.ModuleType
         for value in list(vars(module).values())
-        if isinstance(value, type) and getattr(getattr(value, "__struct_config__", None), "tag", None) and mine(value)
+        if is_class(value) and getattr(getattr(value, "__struct_config__", None), "tag", None) and mine(value)
     ]
     unions = [r for r in gc.get_referrers(*classes) if type(r) is frozenset] if classes else []
     for cache in gc.get_referrers(*unions) if unions else ():

@@ -45,7 +45,7 @@ def tag_classes(namespace: Mapping[str, Any], name: str, generation: int | None)
 
 def _tag(namespace: Mapping[str, Any], name: str, tag: str, depth: int) -> None:
     for value in list(namespace.values()):
-        if not isinstance(value, type):
+        if not issubclass(type(value), type):  # a proxy may claim to be one
             continue
         members = type.__getattribute__(value, "__dict__")
         mine = members.get("__module__") == name and members["__module__"] is not tag

@@ -17,6 +17,15 @@ from hostcore.packages.locating import Release
 
 def make_plugin(work: tuple[Generation, Release]) -> Any:
     """Import the entry point's object and return the module's instance of it."""
+    found = find_object(work)
+    if inspect.isclass(found):
+        _check_constructor(work[1], found)
+        return found()
+    return found
+
+
+def find_object(work: tuple[Generation, Release]) -> Any:
+    """Import the entry point's module and return the object that it names."""
     generation, release = work
     module_name, _, path = release.value.partition(":")
     found = generation.load(module_name)
@@ -30,9 +39,6 @@ def make_plugin(work: tuple[Generation, Release]) -> Any:
                 hint=did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
             )
         found = getattr(found, part)
-    if inspect.isclass(found):
-        _check_constructor(release, found)
-        return found()
     return found
 
 

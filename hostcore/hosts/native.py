@@ -17,12 +17,13 @@ from typing import Any
 from hostcore.contract.messages import Envelope
 from hostcore.contract.spec import PROJECT
 from hostcore.contract.validation import check_hooks, marked
-from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError, LoadError
+from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError
 from hostcore.generations import Generation, table
 from hostcore.hosts import faults
+from hostcore.hosts.aside import Box, fill, import_aside
 from hostcore.hosts.base import Job, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
-from hostcore.hosts.importing import endless_import, import_error, make_plugin
+from hostcore.hosts.importing import make_plugin
 from hostcore.messaging import wire
 from hostcore.messaging.cell import NEW, Stepper
 from hostcore.messaging.guard import Overrun
@@ -52,49 +53,11 @@ class NativeHost:
         release = job.release
         generation = Generation(release.name, release.paths, owned=release.owned)
         try:
-            plugin = await self._import(job, generation)
+            plugin = await import_aside(self._tools, (generation, release), job.load_time, make_plugin)
             return NativeInstance(job, generation, plugin, self._tools)
         except BaseException:
             generation.unload()
             raise
-
-    async def _import(self, job: Job, generation: Generation) -> Any:
-        release, guard = job.release, self._tools.thread_guard
-        lane = Lane(f"load-{release.name}", self._tools.loop)
-        deadline = time.monotonic() + job.load_time
-        box: Box = []
-        try:
-            async with asyncio.timeout(job.load_time + _LEAVE_TIME):
-                await lane.run(lambda: _fill(box, lambda: guard.call(make_plugin, (generation, release), deadline)))
-        except TimeoutError:
-            raise endless_import(release, job.load_time, "; its thread hangs in C code and is left behind") from None
-        finally:
-            lane.close()
-        plugin, error = box.pop()
-        if error is None:
-            return plugin
-        if isinstance(error, Overrun):
-            named = endless_import(release, job.load_time)
-        else:
-            named = error if type(error) is LoadError else import_error(release, error)
-        error.__traceback__ = None
-        del error  # the traceback of `named` holds this frame
-        raise named
-
-
-Box = list[tuple[Any, BaseException | None]]
-
-
-def _fill(box: Box, work: Callable[[], Any]) -> None:
-    """Call `work` in a lane and put the outcome into `box`.
-
-    A future would do, but asyncio takes a module's CancelledError or GeneratorExit for its own there, and holds a
-    finished future, with what the module made or raised, until whoever waited suspends again.
-    """
-    try:
-        box.append((work(), None))
-    except BaseException as exc:  # noqa: BLE001 - whatever a module raises, SystemExit too
-        box.append((None, exc))
 
 
 class NativeInstance:
@@ -216,7 +179,7 @@ class NativeInstance:
         if self._lane is None:
             self._lane = Lane(self.name, self._loop)
         guard, box = self._thread_guard, Box()
-        await self._lane.run(lambda: _fill(box, lambda: guard.call(handler.function, argument, deadline)))
+        await self._lane.run(lambda: fill(box, lambda: guard.call(handler.function, argument, deadline)))
         result, error = box.pop()
         if error is not None:
             raise error

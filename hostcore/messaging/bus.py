@@ -341,7 +341,7 @@ class Bus:
             return DeniedError(f"{sender.name!r} may not publish {target!r}: 'hostcore.' topics are the host's own")
         return DeniedError(
             f"{sender.name!r} has no permission '{kind}:{target}'",
-            hint=f"ask for it in module.toml: permissions = [\"{kind}:{target}\"], and have it granted",
+            hint=f'ask for it in module.toml: permissions = ["{kind}:{target}"], and have it granted',
         )
 
     def close(self) -> None:

@@ -346,9 +346,7 @@ class Cell:
         current.set(delivery)
         return instance.start(delivery.envelope)
 
-    def _first_step(
-        self, instance: Instance, envelope: Envelope, coroutine: Any, deadline: float
-    ) -> tuple[bool, Any]:
+    def _first_step(self, instance: Instance, envelope: Envelope, coroutine: Any, deadline: float) -> tuple[bool, Any]:
         """Run a handler up to its first suspension, as the runner; (True, result) or (False, the rest of it)."""
         deadline = min(deadline, envelope.deadline)
         if self._park is None or self._park.done():  # no runner yet, or it was cancelled: a new one takes it all

@@ -33,12 +33,6 @@ class Delivery:
 current: ContextVar[Delivery | None] = ContextVar("hostcore_delivery", default=None)
 
 
-def active_delivery() -> Delivery | None:
-    """Return the delivery under which the code runs, if its handler has not ended."""
-    delivery = current.get()
-    return delivery if delivery is not None and delivery.active else None
-
-
 def waiting_path(start: Cell, goal: Cell) -> list[str] | None:
     """Return the names from `start` to `goal` along "waits for" edges, or None if `start` does not wait for it."""
     if start is goal:

@@ -46,11 +46,12 @@ class Lane:
             except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits
                 outcome, error = None, exc
             self.busy = False
+            del job, function  # before anybody hears of the end: they hold the module, which may be unloaded then
             try:
                 self._loop.call_soon_threadsafe(_settle, future, outcome, error)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 return
-            del job, function, future, outcome, error
+            del future, outcome, error
 
     def close(self) -> bool:
         """Let the thread end after what it is doing; tell whether it had nothing in hand."""

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hostcore.contract.spec import HOOKS, PROJECT
 from hostcore.contract.versions import parse_version
 from hostcore.errors import HostcoreError, did_you_mean
 from hostcore.generations import Generation
-from hostcore.hosts import faults
+from hostcore.hosts.aside import import_aside
+from hostcore.hosts.base import Tools
+from hostcore.hosts.importing import find_object
 from hostcore.packages.entries import Entry
 from hostcore.packages.locating import locate
 
@@ -54,36 +56,32 @@ class DeclaredHooks:
         self._hooks: dict[str, Declared] = {}
         self.problems: list[str] = []
 
-    def refresh(self, entries: Iterable[Entry]) -> None:
-        """Read the declarations of `entries` that are new, and forget those that are gone."""
+    async def refresh(self, entries: Iterable[Entry], tools: Tools, seconds: float) -> None:
+        """Read the declarations of `entries` that are new, each within `seconds`, and forget those that are gone."""
         wanted = {(e.distribution, e.version, e.value): e for e in entries}
-        self._read = {key: hooks for key, hooks in self._read.items() if key in wanted}
+        read = {key: self._read.get(key) for key in wanted}
         for key, entry in wanted.items():
-            if key not in self._read:
-                self._read[key] = self._declarations(entry)
+            if read[key] is None:
+                read[key] = await self._declarations(entry, tools, seconds)
+        self._read = {key: hooks for key, hooks in read.items() if hooks is not None}
         everything = [hook for hooks in self._read.values() for hook in hooks]
         everything.sort(key=lambda hook: (parse_version(hook.version), hook.distribution))
         self._hooks = {hook.name: hook for hook in everything if hook.name not in HOOKS}
 
-    def _declarations(self, entry: Entry) -> list[Declared]:
+    async def _declarations(self, entry: Entry, tools: Tools, seconds: float) -> list[Declared]:
+        generation = None
         try:
             release = locate(entry)
             generation = Generation(f"hookspecs {entry.name}", release.paths, owned=release.owned)
-        except HostcoreError as error:
-            self.problems.append(str(error))
-            return []
-        try:
-            module, _, path = entry.value.partition(":")
-            namespace = generation.load(module)
-            for part in path.split(".") if path else ():
-                namespace = getattr(namespace, part)
+            namespace = await import_aside(tools, (generation, release), seconds, find_object)
             return list(_declared_in(namespace, entry))
-        except BaseException as error:  # noqa: BLE001 - whatever its import raises
-            self.problems.append(f"hookspecs of {entry.distribution}: {faults.summary_of(error)}")
-            log.error("hookspecs of %s cannot be read: %s", entry.distribution, faults.traceback_of(error))
+        except HostcoreError as error:
+            self.problems.append(f"hookspecs of {entry.distribution}: {error}")
+            log.error("hookspecs of %s cannot be read: %s", entry.distribution, error)
             return []
         finally:
-            generation.unload()
+            if generation is not None:
+                generation.unload()
 
     def arguments(self) -> dict[str, tuple[str, ...]]:
         """Return hook name -> argument names."""
@@ -113,34 +111,3 @@ def _declared_in(namespace: Any, entry: Entry) -> Iterable[Declared]:
                     name, tuple(names), bool(options.get("firstresult")), key.removesuffix("_spec"),
                     entry.distribution, entry.version,
                 )  # fmt: skip
-
-
-Call = Callable[[Declared, dict[str, Any], bool], Awaitable[Any]]
-
-
-class HookCaller:
-    """`system.hooks` and `system.first`: `await system.hooks.NAME(argument=...)`."""
-
-    def __init__(self, declared: DeclaredHooks, call: Call, *, first: bool) -> None:
-        self._declared = declared
-        self._call = call
-        self._first = first
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        hook = self._declared.get(name)
-
-        async def call(**arguments: Any) -> Any:
-            unknown = [a for a in arguments if a not in hook.arguments]
-            missing = [a for a in hook.arguments if a not in arguments]
-            if unknown or missing:
-                raise TypeError(
-                    f"hook {name!r} takes ({', '.join(hook.arguments)})"
-                    + (f"; unknown: {', '.join(unknown)}" if unknown else "")
-                    + (f"; missing: {', '.join(missing)}" if missing else "")
-                )
-            return await self._call(hook, arguments, self._first or hook.first_result)
-
-        call.__name__ = name
-        return call

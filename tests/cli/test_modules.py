@@ -174,7 +174,8 @@ def test_call_prints_the_reply(shared, tmp_path):
     ("data", "message"),
     [
         ("{", "not JSON"), ("hello", "text needs quotes"), ("@/nowhere/x", "cannot be read: No such file"),
-        ("@/", "cannot be read: Is a directory"), ("[" * 100_000, "nested too deeply"), ("-", "standard input: not JSON"),
+        ("@/", "cannot be read: Is a directory"), ("[" * 100_000, "nested too deeply"),
+        ("-", "standard input: not JSON"),
     ],
 )  # fmt: skip
 def test_a_payload_that_is_no_json_is_wrong_usage(cli, data, message):
@@ -239,8 +240,9 @@ def test_load_takes_a_source_and_options(cli, host, write):
     """load takes a relative path, options as JSON and one by one, limits and isolation."""
     source = write(PARROT, "second")
     cli.directory = source.parent
-    done = cli("modules", "load", "second", "--source", source.name, "--config-json", '{"a": {"b": 1}, "c": 2}',
-               "--set", "a.d=text", "--set", "c=[3]", "--limits-json", '{"mailbox": 5}', "--isolation", "native")  # fmt: skip
+    options = ("--config-json", '{"a": {"b": 1}, "c": 2}', "--set", "a.d=text", "--set", "c=[3]")
+    limits = ("--limits-json", '{"mailbox": 5}', "--isolation", "native")
+    done = cli("modules", "load", "second", "--source", source.name, *options, *limits)
     assert done.out == "loaded second 1.0 (generation 1) in the host 'native'\n"
     assert cli("modules", "call", "second").json["config"] == {"a": {"b": 1, "d": "text"}, "c": [3]}
     row = next(row for row in cli("modules", "list", "--json").json["modules"] if row["name"] == "second")
@@ -265,7 +267,7 @@ def test_load_takes_a_source_and_options(cli, host, write):
         (("call", "x", "t", "--execute"), 2, "takes no TOPIC"),
         (("lst",), 2, "did you mean 'list'?"),
         (("list", "--jsno"), 2, "--json"),
-        (("unload", "nobody"), 1, "no module 'nobody' is loaded"),
+        (("unload", "noone"), 1, "no module 'noone' is loaded"),
         (("reload", "countr"), 1, "did you mean 'counter'?"),
     ],
 )

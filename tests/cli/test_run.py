@@ -144,7 +144,7 @@ def test_a_second_ctrl_c_ends_it_at_once(cli, site, tmp_path):
         assert client().call("host.info")["safe_mode"]
 
 
-@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize("step", range(6))
 def test_ctrl_c_while_starting(cli, site, step):
     """Whenever Ctrl-C comes while a host starts, it ends soon, with 0 or 130, and without a traceback."""
     install(site, "echo", ECHO)
@@ -152,7 +152,7 @@ def test_ctrl_c_while_starting(cli, site, step):
     try:
         until(lambda: host.maps("msgspec"), "Python's own start")
         began = time.monotonic()
-        until(lambda: time.monotonic() >= began + step * 0.06)  # not a wait for anything: the moment is what varies
+        until(lambda: time.monotonic() >= began + step * 0.08)  # not a wait for anything: the moment is what varies
         host.signal(signal.SIGINT)
         assert host.wait() in (0, 130)
         assert host.errors().strip() == ""
@@ -311,7 +311,12 @@ def test_leftover_threads_and_tasks_do_not_keep_it(cli, site):
 def test_requests_in_hand_are_answered_when_it_stops(cli, site, tmp_path):
     """A client whose request is being handled when the host stops gets an error, not silence."""
     mark = tmp_path / "handling"
-    body = f"@hookimpl\nasync def handle_message(self, message):\n    open({str(mark)!r}, 'w')\n    await asyncio.sleep(1e6)\n"
+    body = f"""
+    @hookimpl
+    async def handle_message(self, message):
+        open({str(mark)!r}, "w")
+        await asyncio.sleep(1e6)
+    """
     install(site, "slow", body, manifest="[limits]\nhandle_message = '1s'")
     with cli.host() as host:
         asking = subprocess.Popen(cli.command("modules", "call", "slow", "--json"), cwd=cli.directory, env=cli.env(),

@@ -251,7 +251,11 @@ def test_third_party_hooks():
         "known hooks: " + ", ".join(HOOKS),
     )
     code, message, hint = only(Module(), {"on_save": ("paths",)})
-    assert (code, message, hint) == ("HC301", "hook 'on_save' takes an unknown argument 'path'", "did you mean 'paths'?")
+    assert (code, message, hint) == (
+        "HC301",
+        "hook 'on_save' takes an unknown argument 'path'",
+        "did you mean 'paths'?",
+    )
 
 
 def test_optional_hooks():
@@ -270,7 +274,8 @@ def test_optional_hooks():
 
 def test_the_form_of_a_problem():
     """A wrong argument is reported with module, release, distribution, place, specification and advice."""
-    code = "import hostcore\nclass Counter:\n" + "    #\n" * 9 + "    @hostcore.hookimpl\n    def handle_message(self, mesage): ...\n"
+    hook = "    @hostcore.hookimpl\n    def handle_message(self, mesage): ...\n"
+    code = "import hostcore\nclass Counter:\n" + "    #\n" * 9 + hook
     namespace = {"__name__": "acme_counter"}
     exec(compile(code, "/site-packages/acme_counter/__init__.py", "exec"), namespace)
     problems = problems_of(namespace["Counter"]())

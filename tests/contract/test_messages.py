@@ -61,7 +61,7 @@ def test_inheritance():
 @pytest.mark.parametrize("topic", ["a b", "a..b", "a.*", ">", ".", "a\n"])
 def test_a_malformed_topic(topic):
     """A topic that is none is refused where the class is written."""
-    with pytest.raises(TypeError, match="Wrong: topic .* is not words with dots between"):
+    with pytest.raises(TypeError, match=r"Wrong: topic .* is not words with dots between"):
         type(Payload)("Wrong", (Payload,), {}, topic=topic)
 
 

@@ -84,7 +84,7 @@ def test_a_host_that_says_nothing_is_given_up_on(answering):
     """A host that does not answer in time is reported as such, and as no other error."""
     gate = threading.Event()
     client = answering(lambda connection: gate.wait(30))
-    with pytest.raises(SilentHostError, match="did not answer 'host.info' within 0.05 s"):
+    with pytest.raises(SilentHostError, match=r"did not answer 'host\.info' within 0\.05 s"):
         client.call("host.info", timeout=0.05)
     gate.set()
 

@@ -14,9 +14,9 @@ from hostcore.errors import ConfigError, UnknownModuleError
 from hostcore.packages.discovery import Discovery
 from hostcore.runtime.enabling import Switches
 
-INFO = {"name": "echo", "state": "running", "generation": 3, "version": "0.9", "distribution": "acme-echo", "source": "",
-        "host": "native", "provides": (), "requires": (), "mailbox": 2, "handled": 5, "failed": 1, "dropped": 0,
-        "latency_p50_us": 1.5, "latency_p99_us": 2.5, "error": ""}  # fmt: skip
+INFO = {"name": "echo", "state": "running", "generation": 3, "version": "0.9", "distribution": "acme-echo",
+        "source": "", "host": "native", "provides": (), "requires": (), "mailbox": 2, "handled": 5, "failed": 1,
+        "dropped": 0, "latency_p50_us": 1.5, "latency_p99_us": 2.5, "error": ""}  # fmt: skip
 
 
 @pytest.fixture

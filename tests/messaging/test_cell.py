@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from math import inf
 
 import pytest
 from messaging.support import Plain, World, active, envelope, passes, swarm
 
 from hostcore.errors import ContractError, DeadlineError, HookError
+from hostcore.messaging.cell import NEW, Stepper
 from hostcore.messaging.pending import Pending
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
@@ -223,6 +225,24 @@ async def test_a_passed_timeout_in_the_first_step_cancels_what_is_awaited(world)
         assert await world.request("impatient") is True
 
 
+async def test_a_passed_timeout_and_a_result_at_once(world):
+    """Where the result comes in the very pass in which the timeout fires, the timeout wins, as anywhere in asyncio."""
+
+    async def impatient(message):
+        loop = asyncio.get_running_loop()
+        awaited = loop.create_future()
+        loop.call_soon(awaited.set_result, 1)
+        try:
+            async with asyncio.timeout(0):
+                await awaited
+        except TimeoutError:
+            return awaited.result()
+
+    world.cell("impatient", impatient)
+    for _ in range(3):
+        assert await world.request("impatient") == 1
+
+
 @pytest.mark.parametrize("when", ["at once", "soon", "suspended"])
 async def test_a_handler_that_cancels_itself_hurts_nobody_else(world, when):
     """A handler that cancels its own task gets at most its own message failed; the next ones are answered."""
@@ -321,6 +341,57 @@ async def test_one_at_a_time(world):
         gate.set()
     assert await asyncio.gather(*askers) == [0, 1, 2]
     assert log == [(what, number) for number in range(3) for what in ("begin", "end")]
+
+
+async def test_a_handler_that_sends_to_its_own_module(world):
+    """What a handler sends to its own module is handled after it, also where it ran in the asker's turn."""
+    log = []
+
+    async def handler(message):
+        log.append(("begin", message.payload))
+        if message.payload < 3:
+            await world.send("c", message.payload + 1)
+        log.append(("end", message.payload))
+
+    cell = world.cell("c", handler)
+    for _ in range(2):
+        await world.request("c", 1)
+        await passes(10)
+    assert log == [(what, number) for number in (1, 2, 3) for what in ("begin", "end")] * 2
+    assert cell.free
+
+
+async def test_pausing_what_is_scheduled_but_not_begun(world):
+    """A pause that comes between a message's arrival and its turn is immediate, and resuming handles it once."""
+    handled = []
+
+    async def handler(message):
+        handled.append(message.payload)
+        await asyncio.sleep(0)
+
+    cell = world.cell("c", handler)
+    for number in range(3):
+        await world.send("c", number)
+        await cell.pause()
+        cell.resume()
+    await passes(10)
+    assert handled == [0, 1, 2]
+
+
+def test_a_suspended_handler_that_is_closed():
+    """Closing what drives a handler closes the handler, which may still tidy up."""
+    log = []
+
+    async def handler():
+        try:
+            await asyncio.sleep(0)
+        finally:
+            log.append("tidied")
+
+    driving = Stepper(Plain("c", print), handler(), NEW, inf).__await__()
+    next(driving)
+    driving.close()
+    assert log == ["tidied"]
 
 
 async def test_a_queued_message_that_expired_never_starts(world):

@@ -123,6 +123,39 @@ async def test_three_chains_that_would_wait_for_each_other(world):
     assert replies.count("cycle") == len(log) == 1
 
 
+async def test_many_ways_to_the_same_module_are_searched_once(world):
+    """A graph in which many ways lead to one module is searched without going round, and the circle in it found."""
+    log = []
+
+    def fan(name, targets):
+        async def handler(message):
+            return await asyncio.gather(*(world.ask(name, target, message.payload) for target in targets))
+
+        return handler
+
+    async def last(message):
+        gate.set()
+        await released.wait()
+        try:
+            await world.ask("last", "top")
+        except CallCycleError as error:
+            log.append(error.trail)
+        return "done"
+
+    gate, released = asyncio.Event(), asyncio.Event()
+    world.cell("top", fan("top", ["left", "right"]))
+    for name in ("left", "right"):
+        world.cell(name, fan(name, ["last", "last"]))
+    world.cell("last", last)
+    asker = world.start("top")
+    await gate.wait()
+    await passes(10)
+    released.set()
+    assert await asyncio.wait_for(asker, 5) == [["done"] * 2] * 2
+    assert len(log) == 4
+    assert {(trail[0], trail[1], trail[-1]) for trail in log} == {("last", "top", "last")}
+
+
 async def test_no_circle_after_the_handler_ended(world):
     """A task that a handler left behind asks on its own account: the handler's module can be asked meanwhile."""
     background = []

@@ -86,7 +86,10 @@ def test_an_error_is_raised_once_and_not_kept():
 
 def test_the_text_of_a_passed_deadline():
     """The error names the target, the topic if there is one, and the time that was given."""
-    for topic, expected in (("a.b", "no reply from 't' to 'a.b' within 0.25 s"), ("", "no reply from 't' within 0.25 s")):
+    for topic, expected in (
+        ("a.b", "no reply from 't' to 'a.b' within 0.25 s"),
+        ("", "no reply from 't' within 0.25 s"),
+    ):
         pending = Pending("t", topic, 0.25)
         pending.expire()
         with pytest.raises(TimeoutError) as caught:

@@ -54,7 +54,7 @@ async def test_wildcards(world):
 
 @given(st.lists(st.tuples(st.booleans(), PATTERNS, st.sampled_from("xyz")), max_size=12), TOPICS)
 def test_subscriptions_agree_with_matching(steps, topic):
-    """After any additions and removals, those are reached who hold a matching pattern, each once, routes cached or not."""
+    """After any additions and removals, whoever holds a matching pattern is reached, once, routes cached or not."""
     subscriptions, model = Subscriptions(), {}
     receivers = {name: Listener(name, 1) for name in "xyz"}
     for add, pattern, name in steps:

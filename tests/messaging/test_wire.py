@@ -81,7 +81,7 @@ def test_times_travel():
 
 def test_a_type_that_is_no_data_is_named():
     """The error names the type at fault and what it was to be."""
-    with pytest.raises(ContractError, match="it cannot be encoded: .*object") as caught:
+    with pytest.raises(ContractError, match=r"it cannot be encoded: .*object") as caught:
         encode([1, object()])
     assert (caught.value.module, caught.value.__cause__) == ("m", None)
 

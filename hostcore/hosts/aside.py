@@ -1,0 +1,62 @@
+"""Import in a thread, under a guard, and give up on what never ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hostcore.errors import LoadError
+from hostcore.generations import Generation
+from hostcore.hosts.base import Tools
+from hostcore.hosts.importing import endless_import, import_error
+from hostcore.messaging.guard import Overrun
+from hostcore.messaging.lane import Lane
+from hostcore.packages.locating import Release
+
+Work = tuple[Generation, Release]
+Box = list[tuple[Any, BaseException | None]]
+_GRACE = 1.0
+"""Seconds beyond its time in which an import that is broken gets out of its code."""
+
+
+async def import_aside(tools: Tools, work: Work, seconds: float, make: Callable[[Work], Any]) -> Any:
+    """Return `make(work)`, which imports, from a thread of its own.
+
+    Raises:
+        LoadError: It raised, or did not end within `seconds`; one that hangs in C code leaves its thread behind.
+    """
+    release, guard = work[1], tools.thread_guard
+    lane = Lane(f"load-{release.name}", tools.loop)
+    deadline = time.monotonic() + seconds
+    box: Box = []
+    try:
+        async with asyncio.timeout(seconds + _GRACE):
+            await lane.run(lambda: fill(box, lambda: guard.call(make, work, deadline)))
+    except TimeoutError:
+        raise endless_import(release, seconds, "; its thread hangs in C code and is left behind") from None
+    finally:
+        lane.close()
+    made, error = box.pop()
+    if error is None:
+        return made
+    if isinstance(error, Overrun):
+        named = endless_import(release, seconds)
+    else:
+        named = error if type(error) is LoadError else import_error(release, error)
+    error.__traceback__ = None
+    del error  # the traceback of `named` holds this frame
+    raise named
+
+
+def fill(box: Box, work: Callable[[], Any]) -> None:
+    """Call `work` in a lane and put the outcome into `box`.
+
+    A future would do, but asyncio takes a module's CancelledError or GeneratorExit for its own there, and holds a
+    finished future, with what the module made or raised, until whoever waited suspends again.
+    """
+    try:
+        box.append((work(), None))
+    except BaseException as exc:  # noqa: BLE001 - whatever a module raises, SystemExit too
+        box.append((None, exc))
