@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -38,23 +40,31 @@ class Switches:
 
     def enable(self, name: str) -> bool:
         """Take `name` off the list; False if it was not on it."""
-        names = self.disabled()
-        if name in names:
-            self._write(names - {name})
-        return name in names
+        with self._locked() as names:
+            if name in names:
+                self._write(names - {name})
+            return name in names
 
     def disable(self, name: str) -> bool:
         """Put `name` on the list; False if it was there."""
-        names = self.disabled()
-        if name not in names:
-            self._write(names | {name})
-        return name not in names
+        with self._locked() as names:
+            if name not in names:
+                self._write(names | {name})
+            return name not in names
+
+    @contextmanager
+    def _locked(self) -> Iterator[frozenset[str]]:
+        """Give the list, which nobody else, in this process or another, changes meanwhile."""
+        directory = self._directory()
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / f"{FILE}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield self.disabled()
 
     def _write(self, names: frozenset[str]) -> None:
         import tempfile  # slow to import, and most commands only read
 
         directory = self._directory()
-        directory.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=directory, prefix=FILE)
         with os.fdopen(handle, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(sorted(names)), indent=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from system.support import Gate, running, soon
 
 import hostcore
 from hostcore import State, errors
+from hostcore.runtime.enabling import Switches
 
 CONFIGURED = """
 @hookimpl
@@ -296,3 +298,21 @@ async def test_messages_wait_for_a_module_that_loads(
     gate.opened.set()
     await soon(loading)
     assert (await soon(asking))["count"] == 2
+
+
+def test_switching_from_several_threads_at_once(tmp_path: Path) -> None:
+    """Modules that are switched off at the same moment are all off: no change is lost."""
+    switches = Switches(lambda: tmp_path)
+    names = {f"module-{number}" for number in range(40)}
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(switches.disable, sorted(names)))
+    assert switches.disabled() == names
+
+
+async def test_a_name_that_nobody_has(system: hostcore.ModuleSystem) -> None:
+    """A mistyped name is an error for who loads it, and leaves no failed module behind."""
+    with pytest.raises(errors.LoadError, match="no module named 'nosuch' is installed"):
+        await system.load("nosuch")
+    assert dict(system.modules) == {}
+    with pytest.raises(errors.UnknownModuleError):
+        await system.request("nosuch")
