@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from hostcore.runtime.calling import HookCaller
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.events import Events, LagWatch
 from hostcore.runtime.hookspecs import DeclaredHooks
-from hostcore.runtime.loading import Loader
+from hostcore.runtime.loading import Loader, to_its_end
 from hostcore.runtime.modules import LoadOutcome, Modules
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.policy import ALL, Policy
@@ -61,6 +62,7 @@ class ModuleSystem:
         self._modules: Modules | None = None
         self._lag: LagWatch | None = None
         self._stopped = False
+        self._stopping: asyncio.Future[None] | None = None
         index = cache_dir() / "index.msgpack" if self.config.index else None
         self._discovery = Discovery(index=index)
         self._switches = Switches(self._state_dir)
@@ -118,14 +120,21 @@ class ModuleSystem:
         self._lag.start()
 
     async def stop(self) -> None:
-        """Unload every module, answer every waiter, let go of everything.  A second call does nothing."""
-        if self._parts is None or self._modules is None or self._stopped:
+        """Unload every module, answer every waiter, let go of everything.
+
+        Cancelling does not stop it half-way: it comes to its end first.  A second call waits for the first.
+        """
+        if self._parts is None or self._modules is None:
             return
-        self._stopped = True
+        if self._stopping is None:
+            self._stopped = True
+            self._stopping = asyncio.ensure_future(self._stop(self._parts, self._modules))
+        await to_its_end(self._stopping)
+
+    async def _stop(self, parts: Parts, modules: Modules) -> None:
         try:
-            await self._modules.unload_all()
+            await modules.unload_all()
         finally:
-            parts = self._parts
             parts.bus.close()
             parts.tools.guard.close()
             parts.tools.thread_guard.close()
@@ -198,6 +207,7 @@ class ModuleSystem:
             ResolutionError: What it requires cannot be had.
         """
         _, modules = self._running()
+        _check_wish(name, isolation, config, limits)
         wish = Wish(os.fspath(source) if source is not None else None, isolation, config, limits)
         await modules.load(name, wish, await self._look())
         return self._registry[name]
@@ -315,3 +325,14 @@ class ModuleSystem:
         if scan.hookspecs or self._declared.arguments():
             await self._declared.refresh(scan.hookspecs, parts.tools, self.config.load_timeout)
         return scan
+
+
+def _check_wish(name: object, isolation: object, config: object, limits: object) -> None:
+    """Refuse what can only be a mistake of the calling program."""
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"a module's name is text, not {name!r}")
+    if not isinstance(isolation, str | None):
+        raise TypeError(f"isolation is text, as in 'native', not {isolation!r}")
+    for what, value in (("config", config), ("limits", limits)):
+        if not isinstance(value, Mapping | None):
+            raise TypeError(f"{what} is a mapping, not {type(value).__name__}")

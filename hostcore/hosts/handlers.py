@@ -15,7 +15,7 @@ import pluggy
 
 from hostcore.contract.messages import Envelope, Message
 from hostcore.contract.spec import BLOCKING, HOOKS, PROJECT, HookSpecs
-from hostcore.contract.validation import IMPL, members
+from hostcore.contract.validation import IMPL, members, place_of
 from hostcore.hosts import adapters
 from hostcore.messaging.schemas import Chooser, chooser_for, parameter_annotation, read_plain
 
@@ -91,11 +91,19 @@ def _handler(hook: str, implementation: pluggy.HookImpl, limit: float, project: 
     if hook in ADDRESSED:
         argument = HOOKS[hook][0]
         if argument in names:
-            chooser = chooser_for(parameter_annotation(function, argument))
+            chooser = _chooser(function, argument)
         call = _one_argument(function, names, argument)
     else:
         call = adapters.with_arguments(function, names)
     return Handler(hook, call, chooser, blocking, limit, project != PROJECT, order)
+
+
+def _chooser(function: Callable[..., Any], argument: str) -> Chooser | None:
+    annotation = parameter_annotation(function, argument)
+    try:
+        return chooser_for(annotation)
+    except Exception as exc:  # noqa: BLE001 - msgspec raises what it likes for a type that it cannot read
+        raise TypeError(f"argument {argument!r} of {place_of(function)} is annotated {annotation!r}: {exc}") from None
 
 
 def _one_argument(function: Callable[..., Any], names: tuple[str, ...], argument: str) -> Callable[[Any], Any]:

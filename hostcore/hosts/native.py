@@ -19,6 +19,7 @@ from hostcore.contract.spec import PROJECT
 from hostcore.contract.validation import check_hooks, marked
 from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError
 from hostcore.generations import Generation, table
+from hostcore.generations.belonging import belongs_to
 from hostcore.hosts import faults
 from hostcore.hosts.aside import Box, fill, import_aside
 from hostcore.hosts.base import Job, Tools
@@ -54,10 +55,24 @@ class NativeHost:
         generation = Generation(release.name, release.paths, owned=release.owned)
         try:
             plugin = await import_aside(self._tools, (generation, release), job.load_time, make_plugin)
-            return NativeInstance(job, generation, plugin, self._tools)
+            return _make_instance(job, generation, plugin, self._tools)
         except BaseException:
             generation.unload()
             raise
+
+
+def _make_instance(job: Job, generation: Generation, plugin: Any, tools: Tools) -> NativeInstance:
+    try:
+        return NativeInstance(job, generation, plugin, tools)
+    except HostcoreError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - looking at a module's object runs its code
+        reason, place, text = faults.summary_of(exc), faults.place_of(exc), faults.traceback_of(exc)
+        exc.__traceback__ = None
+    raise HookError(
+        job.release.name, f"its hooks cannot be used: {reason}", code="HC311", label=job.release.label, where=place,
+        hint="look at the annotations of its hooks, and at its class's special methods", traceback=text,
+    )  # fmt: skip
 
 
 class NativeInstance:
@@ -160,20 +175,21 @@ class NativeInstance:
 
     def _unhandled(self, hook: str) -> HookError:
         return HookError(
-            self.name, f"does not implement {hook!r}", hook=hook, code="HC309", label=self._release.label,
+            self.name, f"does not implement {hook!r}", hook=hook, code="HC312", label=self._release.label,
             hint=f"it implements {', '.join(sorted(self.hooks))}",
         )  # fmt: skip
 
     def _start_by_reference(self, handler: Handler, token: int) -> Any:
         """Call a hook of another pluggy project: its arguments and result are live objects, left on a side table."""
-        result = self._guard.call(handler.function, self._references.pop(token), time.monotonic() + handler.limit)
+        box = self._references[token]  # the caller's own: what comes late goes with it
+        result = self._guard.call(handler.function, box.pop(), time.monotonic() + handler.limit)
         if inspect.iscoroutine(result):
-            return self._await_by_reference(result, token)
-        self._references[token] = result
+            return self._await_by_reference(result, box)
+        box.append(result)
         return None
 
-    async def _await_by_reference(self, coroutine: Any, token: int) -> None:
-        self._references[token] = await coroutine
+    async def _await_by_reference(self, coroutine: Any, box: list[Any]) -> None:
+        box.append(await coroutine)
 
     async def _in_lane(self, handler: Handler, argument: Any, deadline: float) -> Any:
         if self._lane is None:
@@ -192,8 +208,8 @@ class NativeInstance:
         handler = self._handlers.get(hook)
         if handler is None:
             return None
-        task = self._loop.create_task(
-            self._call(handler, arguments), name=f"hostcore:{self.name}.{hook}", context=self.context
+        task = asyncio.Task(
+            self._call(handler, arguments), loop=self._loop, name=f"hostcore:{self.name}.{hook}", context=self.context
         )
         in_time = False
         try:
@@ -241,22 +257,23 @@ class NativeInstance:
         generation, self.generation = self.generation, None
         if generation is None:
             return ()
-        left = await self._cancel_tasks(generation)
-        if self._lane is not None and not self._lane.close():
-            left.append(f"thread hostcore:{self.name} is still in a blocking hook")
-        threads = [name for name in generation.threads() if not name.startswith("hostcore:")]
-        left += [f"thread {name} still runs its code" for name in threads]
-        self._handlers = {}
-        for manager in self._managers:
-            for plugin in manager.get_plugins():
-                manager.unregister(plugin)
-        self._managers = []
-        self._watched = generation.watch()
-        generation.unload()
-        self.context = contextvars.Context()
+        try:
+            left = await self._cancel_tasks(generation)
+            if self._lane is not None and not self._lane.close():
+                left.append(f"thread hostcore:{self.name} is still in a blocking hook")
+            threads = [name for name in generation.threads() if not name.startswith("hostcore:")]
+            left += [f"thread {name} still runs its code" for name in threads]
+            self._watched = generation.watch()
+        finally:
+            self._handlers, self._managers = {}, []
+            generation.unload()
+            self.context = contextvars.Context()
         return tuple(left)
 
     async def _cancel_tasks(self, generation: Generation) -> list[str]:
+        for timer in list(getattr(self._loop, "_scheduled", ())):  # asyncio's own loop tells; others do not
+            if belongs_to(timer._callback, generation):
+                timer.cancel()
         own = [task for task in asyncio.all_tasks(self._loop) if task in self._stuck or _runs(task, generation)]
         own = [task for task in own if task is not asyncio.current_task()]
         self._stuck = []
@@ -273,5 +290,14 @@ class NativeInstance:
 
 
 def _runs(task: asyncio.Task[Any], generation: Generation) -> bool:
-    frame = getattr(task.get_coro(), "cr_frame", None)
-    return frame is not None and frame.f_builtins is generation.builtins
+    """Tell whether `task` was started by the generation's code, or awaits it."""
+    get_context = getattr(task, "get_context", None)  # from Python 3.12 on
+    if get_context is not None and get_context().get(table.current) is generation:
+        return True
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None)
+        if frame is not None and frame.f_builtins is generation.builtins:
+            return True
+        awaited = getattr(awaited, "cr_await", None)
+    return False

@@ -14,7 +14,8 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -85,12 +86,14 @@ class Bus:
         self.dead_count = 0
         self.message_limit = message_limit
         self.request_timeout = request_timeout
-        self.activate: Callable[[str], Awaitable[None]] | None = None
+        self.activate: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self._activating: dict[str, asyncio.Task[None]] = {}
         self._expected: dict[str, tuple[str, ...]] = {}  # modules that load with their first message -> capabilities
         self._providers: dict[str, list[tuple[Version, str]]] = {}
         self._ids = itertools.count(1)
         self._direct_left = BUDGET
         self._refilling = False
+        self._context = Context()
 
     # --- addresses ---------------------------------------------------------------------------------------------
 
@@ -150,14 +153,38 @@ class Bus:
             hint=did_you_mean(target, known) or "hostcore modules list shows what there is",
         )
 
-    async def _locate(self, target: str) -> Cell:
-        """Return the cell for `target`, loading a module that waits for its first message."""
+    async def _locate(self, target: str, timeout: float, delivery: Delivery | None) -> Cell:
+        """Return the cell for `target`, loading a module that waits for its first message, in the asker's time."""
+        if not isinstance(target, str):
+            raise TypeError(f"a module's name or a capability is text, not {type(target).__name__}")
         if self._expected and self.activate is not None and not self.providers(target):
             for name, capabilities in list(self._expected.items()):
                 if target == name or target in capabilities:
-                    await self.activate(name)
+                    await self._activate(name, timeout, delivery)
                     break
         return self.find(target)
+
+    async def _activate(self, name: str, timeout: float, delivery: Delivery | None) -> None:
+        assert self.activate is not None
+        task = self._activating.get(name)
+        if task is None:
+            # Nobody's in particular: an asker that gives up, or is unloaded, must not undo it for the others.
+            work = self.activate(name)
+            task = asyncio.Task(work, loop=self.loop, name=f"hostcore:activate {name}", context=Context())
+            self._activating[name] = task
+            task.add_done_callback(self._activated)
+        if delivery is not None and delivery.active:
+            timeout = min(timeout, delivery.envelope.deadline - _now())
+        done, _ = await asyncio.wait({task}, timeout=None if timeout == inf else max(0.0, timeout))
+        if not done:
+            raise deadline_error(name, "", timeout)
+        if not task.cancelled() and task.exception() is not None:
+            self.find(name)  # it has failed: this says so
+
+    def _activated(self, task: asyncio.Task[None]) -> None:
+        self._activating = {name: other for name, other in self._activating.items() if other is not task}
+        if not task.cancelled():
+            task.exception()  # looked at: the module's record tells it to whoever asks
 
     # --- request -----------------------------------------------------------------------------------------------
 
@@ -166,27 +193,31 @@ class Bus:
         hook: str = "handle_message",
     ) -> Any:  # fmt: skip
         """Send a message to `target` and return the reply; see `Context.request` for what it raises."""
-        cell = self.cells.get(target) or await self._locate(target)
-        if not sender.grants.allows("bus.request", cell.name):
-            raise self._denied(sender, "bus.request", cell.name)
         timeout = self.request_timeout if timeout is None else timeout
+        delivery = current.get()
         now = _now()
         deadline = now + timeout
-        delivery = current.get()
+        cell = self.cells.get(target)
+        if cell is None:
+            cell = await self._locate(target, timeout, delivery)
+            now = _now()
+            timeout = deadline - now
+        if not sender.grants.allows("bus.request", cell.name):
+            raise self._denied(sender, "bus.request", cell.name)
         if delivery is not None and not delivery.active:
             delivery = None
         if delivery is not None and delivery.envelope.deadline < deadline:
             deadline = delivery.envelope.deadline
             timeout = deadline - now
         envelope = self._seal(sender, cell.name, payload, topic, deadline, delivery, hook)
-        if timeout <= 0:
+        if not timeout > 0:  # nor is NaN
             raise deadline_error(cell.name, envelope.topic, timeout)
         pending = Pending(cell.name, envelope.topic, timeout)
+        reader = reply_reader(type(payload)) if isinstance(payload, Payload) else None
         if delivery is None:
             reply = await self._deliver(cell, envelope, pending, timeout)
         else:
             reply = await self._deliver_nested(delivery, cell, envelope, pending, timeout)
-        reader = reply_reader(type(payload)) if isinstance(payload, Payload) else None
         if reader is None:
             return read_plain(reply.data, reader=sender.name, sender=cell.name)
         return reader.read(reply.data, reply.schema, reader=sender.name, sender=cell.name)
@@ -232,7 +263,7 @@ class Bus:
             self._direct_left -= 1
             if not self._refilling:
                 self._refilling = True
-                self.loop.call_soon(self._refill)
+                self.loop.call_soon(self._refill, context=self._context)
             return True
         return False
 
@@ -246,12 +277,13 @@ class Bus:
         self, sender: Sender, target: str, payload: Any = None, *, topic: str = "", timeout: float | None = None
     ) -> None:
         """Put a message into a mailbox; waits while there is no room, at most `timeout` seconds."""
-        cell = self.cells.get(target) or await self._locate(target)
+        timeout = self.request_timeout if timeout is None else timeout
+        delivery = current.get()
+        cell = self.cells.get(target) or await self._locate(target, timeout, delivery)
         if not sender.grants.allows("bus.send", cell.name):
             raise self._denied(sender, "bus.send", cell.name)
-        delivery = current.get()
         envelope = self._seal(sender, cell.name, payload, topic, inf, delivery, "handle_message")
-        await self._enqueue(cell, envelope, None, self.request_timeout if timeout is None else timeout)
+        await self._enqueue(cell, envelope, None, timeout)
 
     async def _enqueue(self, cell: Cell, envelope: Envelope, pending: Pending | None, timeout: float) -> None:
         if not cell.put(envelope, pending):
@@ -266,6 +298,8 @@ class Bus:
             ContractError: The topic or payload is not valid.
             DeniedError: The sender may not publish under it.
         """
+        if not isinstance(topic, str):
+            raise TypeError(f"a topic is text, not {type(topic).__name__}")
         if topic.startswith(RESERVED) or not sender.grants.allows("bus.send", topic):
             raise self._denied(sender, "bus.send", topic)
         if not is_topic(topic):
@@ -284,10 +318,12 @@ class Bus:
         self._fan_out(Envelope(number, EVENTS, topic, topic, "", data, inf, (), number))
 
     def _fan_out(self, template: Envelope) -> int:
-        got = 0
-        for receiver in self.subscriptions.receivers(template.topic):
+        got, receivers = 0, self.subscriptions.receivers(template.topic)
+        opened = self._open(template) if any(isinstance(r, Listener) for r in receivers) else None
+        for receiver in receivers:
             if isinstance(receiver, Listener):
-                receiver.put(self._open(template))
+                assert opened is not None
+                receiver.put(opened)
                 got += 1
                 continue
             envelope = _addressed(template, receiver.name)
@@ -300,7 +336,8 @@ class Bus:
         return got
 
     def _open(self, e: Envelope) -> Message[Any]:
-        return Message(e.id, e.topic, wire.decode_raw(e.payload), e.sender, e.schema, e.deadline, e.trace)
+        payload = read_plain(e.payload, reader=HOST, sender=e.sender)
+        return Message(e.id, e.topic, payload, e.sender, e.schema, e.deadline, e.trace)
 
     def dead(self, envelope: Envelope, reason: str) -> None:
         """Keep a message that nobody will handle, with the reason.
@@ -345,7 +382,11 @@ class Bus:
         )
 
     def close(self) -> None:
-        """Stop the timer and end every listener's iteration."""
+        """Answer everybody who still waits, stop the timer, and end every listener's iteration."""
+        for task in list(self._activating.values()):
+            task.cancel()
+        for name in list(self.cells):
+            self.remove(name, "the system was stopped")
         self.deadlines.close()
         for listener in self.subscriptions.listeners():
             listener.close()

@@ -26,6 +26,7 @@ import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from math import inf
 from types import CoroutineType
@@ -240,6 +241,8 @@ class Cell:
         self.runner: asyncio.Task[None] | None = None
         self._overtime: _Overtime | None = None
         self._waiting: Pending | None = None  # for the message in hand
+        # Of its own for scheduled drains: a sender's would be kept alive, with its module, from drain to drain.
+        self._context = contextvars.Context()
         self._box: deque[Entry] = deque()
         self._room: deque[tuple[Entry, asyncio.Future[None]]] = deque()
         self._park: asyncio.Future[None] | None = None
@@ -275,7 +278,7 @@ class Cell:
         self._box.append((envelope, pending))
         if self.work is IDLE and not self.paused:
             self.work = QUEUED
-            self.loop.call_soon(self._drain)
+            self.loop.call_soon(self._drain, context=self._context)
         return True
 
     async def put_wait(self, envelope: Envelope, pending: Pending | None, timeout: float) -> None:
@@ -286,7 +289,8 @@ class Cell:
             StoppedError: The module stopped meanwhile.
         """
         admitted: asyncio.Future[None] = self.loop.create_future()
-        self._room.append(((envelope, pending), admitted))
+        place = ((envelope, pending), admitted)
+        self._room.append(place)
         try:
             async with asyncio.timeout(None if timeout == inf else timeout):
                 await admitted
@@ -297,6 +301,10 @@ class Cell:
                 f"the mailbox of {self.name!r} is full ({self.capacity} messages) and stayed so for {timeout:.3g} s",
                 hint="send less, raise limits.mailbox, or look at what the module is doing",
             ) from None
+        finally:
+            if admitted.cancelled() or not admitted.done():  # withdrawn: it must not count, nor take up memory
+                with suppress(ValueError):
+                    self._room.remove(place)
 
     def _admit(self) -> None:
         while self._room and len(self._box) < self.capacity:
@@ -378,7 +386,8 @@ class Cell:
             self._overtime = _Overtime(self, self.delivery, limit, began + limit)
         if self.runner is None:
             context = rest.instance.context
-            self.runner = self.loop.create_task(self._run(), name=f"hostcore:{self.name}", context=context)
+            # Not by the loop's task factory: an eager one would run it before it is known as the runner.
+            self.runner = asyncio.Task(self._run(), loop=self.loop, name=f"hostcore:{self.name}", context=context)
         elif self._park is not None and not self._park.done():
             self._park.set_result(None)
 
@@ -453,7 +462,7 @@ class Cell:
             self._admit()
         if self._box and not self.paused and not self.stopped:
             self.work = QUEUED
-            self.loop.call_soon(self._drain)
+            self.loop.call_soon(self._drain, context=self._context)
             return
         self.work = IDLE
         if self._quiet is not None and not self._quiet.done():

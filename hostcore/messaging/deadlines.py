@@ -7,10 +7,13 @@ loop's timer runs only while there are slots.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from contextvars import Context
 from typing import Protocol
 
 TICK = 0.005
+log = logging.getLogger("hostcore")
 
 
 class Expiring(Protocol):
@@ -39,16 +42,25 @@ class Deadlines:
         if slot is None:
             slot = self._slots[key] = set()
             if self._timer is None:
-                self._timer = self._loop.call_later(TICK, self._turn)
+                self._arm()
         slot.add(item)
         return slot
 
     def _turn(self) -> None:
         now = int(time.monotonic() / TICK)
+        self._timer = None
         for key in [key for key in self._slots if key <= now]:
             for item in self._slots.pop(key):
-                item.expire()
-        self._timer = self._loop.call_later(TICK, self._turn) if self._slots else None
+                try:
+                    item.expire()
+                except Exception:
+                    log.exception("a deadline could not be dealt with")
+        if self._slots and self._timer is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        # In a context of its own: the asker's would be kept alive, with its module, from turn to turn.
+        self._timer = self._loop.call_later(TICK, self._turn, context=Context())
 
     def close(self) -> None:
         """Stop the timer; nothing expires any more."""

@@ -35,6 +35,8 @@ T = TypeVar("T")
 SIGNAL_TICK = 0.02
 THREAD_TICK = 0.01
 _IDLE_TICKS = 50
+GRACE = 0.5
+"""Seconds that a broken handler has to clean up before it is broken again."""
 _HOST = ("hostcore", "asyncio", "importlib", "_frozen_importlib", "_frozen_importlib_external")
 _TRANSPARENT = (  # frames that may stand between a handler and its guard: importing, and calling it by keyword
     "hostcore.generations",
@@ -102,6 +104,7 @@ class SignalGuard:
         self._tick = tick
         self._deadline = inf  # of the innermost running handler; infinite: none runs
         self._ticking = False
+        self._closed = False
         self._idle = 0
         self._guards = {SignalGuard.call.__code__}
         self._previous = signal.signal(signal.SIGALRM, self._on_tick)
@@ -114,11 +117,16 @@ class SignalGuard:
         try:
             self._deadline = deadline
             if not self._ticking:
-                self._ticking = True
-                signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
+                self._start()
             return function(argument)
         finally:  # no tick raises while this frame is on top
             self._deadline = outer if outer == inf else outer + (time.monotonic() - began)
+
+    def _start(self) -> None:
+        if self._closed:  # the system has stopped, and SIGALRM would end the process: what is left over ends here
+            raise Overrun
+        self._ticking = True
+        signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
 
     def _on_tick(self, signum: int, frame: types.FrameType | None) -> None:
         if self._deadline == inf:
@@ -131,6 +139,7 @@ class SignalGuard:
         self._idle = 0
         if time.monotonic() >= self._deadline and _interruptible(frame, self._guards):
             self.fired += 1
+            self._deadline = time.monotonic() + GRACE
             raise Overrun
 
     def close(self) -> None:
@@ -140,6 +149,7 @@ class SignalGuard:
             signal.signal(signal.SIGALRM, self._previous)
         atexit.unregister(self.close)
         self._ticking = False
+        self._closed = True
 
 
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc

@@ -183,5 +183,9 @@ def _make_reply_reader(payload_type: type[Payload[Any]]) -> Reader | None:
             (reply,) = typing.get_args(base)
             if reply in _PLAIN or isinstance(reply, (typing.TypeVar, typing.ForwardRef)):
                 return None
-            return Reader(reply)
+            try:
+                return Reader(reply)
+            except Exception as exc:  # noqa: BLE001 - msgspec raises what it likes
+                name = payload_type.__name__
+                raise ContractError(name, f"its reply type {reply!r} cannot be decoded: {exc}") from None
     return None

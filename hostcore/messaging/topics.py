@@ -27,6 +27,8 @@ class Listener:
     """
 
     def __init__(self, pattern: str, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
         self.pattern = pattern
         self.lost = 0
         self._queue: deque[Message[Any]] = deque()

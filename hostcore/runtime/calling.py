@@ -62,10 +62,10 @@ class HookCaller:
         if not hook.by_reference:
             return await parts.bus.request(self._sender, name, arguments, hook=hook.name)
         references, token = parts.tools.references, next(_tokens)
-        references[token] = arguments
+        box = references[token] = [arguments]  # arguments there, result back
         try:
             await parts.bus.request(self._sender, name, token, hook=hook.name)
-            return references.pop(token)
+            return box.pop()
         finally:
             references.pop(token, None)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from hostcore.config import ModuleConfig, cache_dir
@@ -83,7 +83,7 @@ class Loader:
         try:
             await self._initialize(record, copy, config)
         except BaseException:
-            await self.dispose(copy, shutdown=False)
+            await self.dispose(copy)
             raise
         return copy
 
@@ -135,7 +135,7 @@ class Loader:
                 f"isolation {name!r} is not available here",
                 code="HC209",
                 label=release.label,
-                hint=did_you_mean(name, _STRENGTH)
+                hint=did_you_mean(name, _STRENGTH.keys() - {name})
                 or "install a distribution that provides this host (entry-point group 'hostcore.hosts')",
             ) from None
         driver: Any = manager.driver
@@ -153,6 +153,7 @@ class Loader:
         try:
             async with asyncio.timeout(parts.config.load_timeout):
                 await copy.instance.call("initialize", context=copy.context)
+                copy.initialized = True
                 copy.provides = await self._capabilities(copy)
         except TimeoutError:
             raise LoadError(
@@ -198,25 +199,24 @@ class Loader:
             subscriptions.add(pattern, cell)
         self._ports[copy].initializing = False
 
-    async def dispose(self, copy: Copy, *, shutdown: bool = True, collect: bool = False) -> tuple[str, ...]:
-        """Take a copy down: `shutdown`, then drop everything of it; return what could not be let go of.
+    async def dispose(self, copy: Copy, *, collect: bool = False) -> tuple[str, ...]:
+        """Take a copy down, calling `shutdown` if it was initialised; return what could not be let go of.
 
         A `shutdown` that raises is reported as an event; the copy goes all the same.  Nor does cancelling stop it
         half-way: it comes to its end first.
 
         Args:
             copy: A copy that serves no more, or not yet.
-            shutdown: Call its `shutdown`.
             collect: Collect garbage, to find what is still alive of it.
         """
         instance, copy.instance = copy.instance, None
         if instance is None:
             return ()
-        return await to_its_end(self._dispose(copy, instance, shutdown, collect))
+        return await to_its_end(self._dispose(copy, instance, collect))
 
-    async def _dispose(self, copy: Copy, instance: HostedInstance, shutdown: bool, collect: bool) -> tuple[str, ...]:
+    async def _dispose(self, copy: Copy, instance: HostedInstance, collect: bool) -> tuple[str, ...]:
         left: list[str] = []
-        if shutdown:
+        if copy.initialized:
             try:
                 await instance.call("shutdown")
             except HostcoreError as error:
@@ -237,9 +237,9 @@ class Loader:
         return tuple(left)
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_its_end(work: Awaitable[T]) -> T:
     """Await `work`; a cancellation in between takes effect when it has ended."""
-    task = asyncio.get_running_loop().create_task(work)
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

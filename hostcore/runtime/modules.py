@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.manifest import Manifest
 from hostcore.errors import HostcoreError, LifecycleError, LoadError, ReloadError, ResolutionError
+from hostcore.hosts import faults
 from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
@@ -20,6 +22,7 @@ from hostcore.runtime.reload import reload
 from hostcore.runtime.reports import ReloadReport
 
 NOT_INSTALLED = "HC202"
+log = logging.getLogger("hostcore")
 
 
 class LoadOutcome(NamedTuple):
@@ -37,6 +40,7 @@ class Modules:
         self._parts = parts
         self._loader = loader
         self._planner = Planner(parts, loader)
+        self._closing = False
 
     # --- load --------------------------------------------------------------------------------------------------
 
@@ -64,7 +68,7 @@ class Modules:
             raise
         for other in order:
             if other == name:
-                await self._load_one(record, wish, described[name])
+                await self._load_one(record, wish, described[name], asked=True)
             elif not self._is_running(other):
                 await self._load_requirement(record, other, described[other])
 
@@ -123,23 +127,32 @@ class Modules:
         record.on_demand = True
         self._parts.bus.expect(name, manifest.provides)
 
-    async def _load_one(self, record: Record, wish: Wish, described: Described) -> None:
+    async def _load_one(self, record: Record, wish: Wish, described: Described, *, asked: bool = False) -> None:
+        """Load one module; that it runs already is an error only if somebody `asked` for it."""
         parts, manifest = self._parts, described[1]
         async with record.busy:
-            if record.state is State.RUNNING:
+            if record.state in (State.RUNNING, State.STOPPED) and not asked:
                 return
+            if self._closing:
+                raise LifecycleError(f"{record.name!r} is not loaded: the system is being stopped")
             record.signal(Signal.LOAD)
             record.wish, record.error = wish, None
             record.ordered_after = (*map(str, manifest.requires), *manifest.after)
-            parts.events.tell(events.LOADING, module=record.name)
             record.cell = self._new_cell(record.name)
             parts.bus.add(record.cell)
+            copy = None
             try:
+                parts.events.tell(events.LOADING, module=record.name)
                 copy = await self._loader.prepare(record, wish, described)
+                self._planner.check_requirements(record.name, manifest)  # they may have gone meanwhile
             except BaseException as exc:
+                error = _named(record.name, exc)
+                if copy is not None:
+                    await self._loader.dispose(copy)
                 record.cell = None
-                error = exc if isinstance(exc, HostcoreError) else LoadError(record.name, "loading was interrupted")
                 self._note_failure(record, error)
+                if isinstance(exc, Exception) and error is not exc:
+                    raise error from None
                 raise
             self._loader.activate(record, copy)
             record.on_demand = False
@@ -157,6 +170,8 @@ class Modules:
         )  # fmt: skip
 
     def _note_failure(self, record: Record, error: HostcoreError) -> None:
+        if record.state not in (State.WAITING, State.LOADING, State.FAILED):
+            return  # somebody else has loaded it meanwhile: it serves
         if record.state in (State.WAITING, State.LOADING):
             record.signal(Signal.FAIL)
         # Kept for as long as the module is not loaded again: it must not hold frames and exceptions of the module.
@@ -247,13 +262,32 @@ class Modules:
         return left
 
     async def unload_all(self) -> None:
-        """Stop every module, dependents before what they require."""
+        """Stop every module, dependents before what they require; nothing can be loaded any more.
+
+        One that cannot be stopped is logged and does not keep the others from it.
+        """
+        self._closing = True
         order = self._planner.plan({}).order
-        others = [record.name for record in self._parts.registry.records() if record.name not in order]
-        for name in (*others, *reversed(order)):
-            if name not in self._parts.registry:
-                continue
-            try:
-                await self.unload(name, force=True, collect=False)
-            except LifecycleError:
-                continue  # somebody else has unloaded it meanwhile
+        for name in reversed(order):
+            await self._stop_one(name)
+        while names := [record.name for record in self._parts.registry.records()]:
+            for name in names:  # what failed, waits, or was being loaded
+                await self._stop_one(name)
+
+    async def _stop_one(self, name: str) -> None:
+        if name not in self._parts.registry:
+            return
+        try:
+            await self.unload(name, force=True, collect=False)
+        except Exception:
+            log.exception("module %r could not be stopped in order", name)
+            self._parts.registry.forget(name)
+
+
+def _named(name: str, error: BaseException) -> HostcoreError:
+    """Return `error` as one of hostcore's own."""
+    if isinstance(error, HostcoreError):
+        return error
+    if isinstance(error, Exception):
+        return LoadError(name, f"loading it raised {faults.summary_of(error)}", traceback=faults.traceback_of(error))
+    return LoadError(name, "loading was interrupted")

@@ -62,8 +62,9 @@ class ModulePorts:
 
     def unsubscribe(self, pattern: str) -> None:
         """See `Context.unsubscribe`."""
-        self._bus.subscriptions.remove(pattern, self._cell)
         self._subscribed.discard(pattern)
+        if not self.initializing:  # else the copy that serves now would lose it
+            self._bus.subscriptions.remove(pattern, self._cell)
 
     def granted(self, permission: str) -> bool:
         """See `Context.granted`."""

@@ -45,6 +45,7 @@ class Copy:
         self.host = host
         self.instance: HostedInstance | None = None
         self.context: Context | None = None
+        self.initialized = False
         self.provides: tuple[str, ...] = ()
         self.subscribed: set[str] = set()  # during initialize: the next copy makes its own
 

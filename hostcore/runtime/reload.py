@@ -70,8 +70,9 @@ async def reload(parts: Parts, loader: Loader, record: Record, wish: Wish, scan:
             if new is not None:
                 await loader.dispose(new)
             story.serving()
-            if isinstance(exc, HostcoreError):
-                return _told(parts, story.report(rolled_back=True, reason=str(exc)))
+            if isinstance(exc, Exception):
+                reason = str(exc) if isinstance(exc, HostcoreError) else f"{type(exc).__name__}: {exc}"
+                return _told(parts, story.report(rolled_back=True, reason=reason))
         raise
     record.wish = wish
     left: tuple[str, ...] = ()
