@@ -29,6 +29,11 @@ def is_class(obj: Any) -> bool:
     return issubclass(type(obj), type)
 
 
+def builtins_of(function: Any) -> Any:
+    """Return the builtins that a Python function runs with."""
+    return function.__builtins__
+
+
 def unwrap(obj: Any) -> Any:
     """Return the function behind wrappers, bound methods and properties."""
     for _ in range(20):
@@ -43,7 +48,7 @@ def _function_owner(value: Any) -> Any:
     function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
     if type(function) is not types.FunctionType:
         return None
-    return function.__builtins__.get(table.MARK)  # type: ignore[attr-defined]
+    return builtins_of(function).get(table.MARK)
 
 
 def class_belongs(cls: type, generation: Generation) -> bool:
@@ -68,7 +73,7 @@ def class_belongs(cls: type, generation: Generation) -> bool:
 def belongs_to(obj: Any, generation: Generation, depth: int = 0) -> bool:
     """Tell whether `obj` is a function, method, class, module, partial or instance of `generation`'s making."""
     if type(obj) is types.FunctionType:
-        return obj.__builtins__ is generation.builtins  # type: ignore[attr-defined]
+        return builtins_of(obj) is generation.builtins
     if type(obj) is types.MethodType:
         return belongs_to(obj.__func__, generation) or belongs_to(obj.__self__, generation)
     if is_class(obj):

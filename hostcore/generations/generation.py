@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from hostcore.generations import finding, hooks, importlib_bootstrap, placing, table
-from hostcore.generations.belonging import belongs_to, class_belongs, is_class, is_static, unwrap
+from hostcore.generations.belonging import belongs_to, builtins_of, class_belongs, is_class, is_static, unwrap
 from hostcore.generations.sweeping import sweep
 
 
@@ -169,7 +169,7 @@ class Generation:
                 continue
             seen.add(id(value))
             if type(value) is types.FunctionType:
-                if value.__builtins__ is self.builtins:  # type: ignore[attr-defined]
+                if builtins_of(value) is self.builtins:
                     watched.append(("function", f"{value.__module__}.{value.__qualname__}", weakref.ref(value)))
             elif is_class(value) and not is_static(value) and class_belongs(value, self):
                 watched.append(("class", f"{value.__module__}.{value.__qualname__}", weakref.ref(value)))
