@@ -99,11 +99,18 @@ def _on_stack(name: str, top: str, frame: types.FrameType | None) -> Generation 
     if found is None or not found.alive or not found.owns(name):
         if top in host_copies:
             return None
-        found = published.get(top)
-        if found is not None and not found.alive:  # an unload is on its way
-            others = owners.get(top, ())
-            found = next((g for g in reversed(others) if g.alive), None)
+        found = _published(top)
     return found if found is not None and found.owns(name) else None
+
+
+def _published(top: str) -> Generation | None:
+    """Return the published generation of `top`; while that is being unloaded, the one that follows it."""
+    found = published.get(top)
+    while found is not None and not found.alive:
+        before, found = found, published.get(top)
+        if found is before:  # the oldest that lives: a newer one may have nothing loaded yet
+            return next((g for g in owners.get(top, ()) if g.alive), None)
+    return found
 
 
 def generation_on_stack(depth: int = 1) -> Generation | None:
