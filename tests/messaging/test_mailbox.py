@@ -120,6 +120,29 @@ async def test_room_and_timeout_at_once(world, full, handled):
     assert handled == [0, 1, 2, 3, 4]
 
 
+async def test_room_and_cancellation_at_once(world):
+    """A request that is let in at the very moment its asker is cancelled is not handled any more."""
+    gate, handled = asyncio.Event(), []
+
+    async def handler(message):
+        handled.append(message.payload)
+        await gate.wait()
+
+    cell = world.cell("c", handler, capacity=1)
+    await cell.pause()
+    first, gone = world.start("c", 1), world.start("c", 2)
+    await passes()
+    assert cell.depth == 2
+    cell.resume()  # the drain takes the first, which suspends, and lets the second in
+    asyncio.get_running_loop().call_soon(gone.cancel)
+    await passes()
+    assert gone.cancelled()
+    gate.set()
+    await first
+    await world.request("c", 3)
+    assert handled == [1, 3]
+
+
 async def test_stopping_tells_those_who_wait_for_room(world, full, handled):
     """A sender that waits for room in a mailbox that closes gets the reason."""
     sender = asyncio.create_task(world.send("c", 3, topic="t"))
