@@ -70,9 +70,9 @@ async def test_a_cancelled_wait_settles(name):
         if at_once:
             OUTCOMES[name](pending)
         await asyncio.gather(waiting, return_exceptions=True)
+        assert pending.settled
         OUTCOMES[name](pending)
         assert waiting.cancelled()
-        assert pending.settled
 
 
 def test_an_error_is_raised_once_and_not_kept():
