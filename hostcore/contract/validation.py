@@ -15,7 +15,13 @@ from hostcore.contract.spec import BLOCKING, HOOKS, PROJECT
 from hostcore.errors import Problem, did_you_mean
 
 IMPL = f"{PROJECT}_impl"
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_ODD: dict[Any, str] = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional-only argument ",
+    inspect.Parameter.KEYWORD_ONLY: "keyword-only argument ",
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
+"""How a parameter that is not plain is shown: the host calls some hooks by position and others by keyword."""
 
 
 def marked(plugin: object) -> dict[str, Any]:
@@ -111,14 +117,12 @@ def _check_parameters(
 ) -> Iterator[Problem]:
     for parameter in parameters:
         optional = parameter.default is not inspect.Parameter.empty
-        if parameter.kind not in _POSITIONAL:
-            stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-            kind = "keyword-only argument " if parameter.kind is inspect.Parameter.KEYWORD_ONLY else ""
-            if kind and optional and parameter.name not in arguments:
-                continue
-            text = f"{kind}{stars.get(parameter.kind, '')}{parameter.name}"
+        if optional and parameter.name not in arguments:
+            continue  # nobody fills it in
+        if parameter.kind in _ODD:
+            text = f"{_ODD[parameter.kind]}{parameter.name}"
             yield Problem(f"hook {hook!r} takes {text!r}; hooks take plain arguments", "HC306", where, spec)
-        elif parameter.name not in arguments and not optional:
+        elif parameter.name not in arguments:
             yield Problem(
                 f"hook {hook!r} takes an unknown argument {parameter.name!r}",
                 "HC301",

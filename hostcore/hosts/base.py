@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from hostcore.contract.manifest import Limits
-from hostcore.messaging import cell
 from hostcore.messaging.guard import Guard
+from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
 
 
@@ -26,7 +26,7 @@ class Job(NamedTuple):
     third_party: Mapping[str, tuple[str, ...]]
 
 
-class HostedInstance(cell.Instance, Protocol):
+class HostedInstance(Instance, Protocol):
     """A loaded generation.
 
     Attributes:

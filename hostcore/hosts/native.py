@@ -26,9 +26,9 @@ from hostcore.hosts.base import Job, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
 from hostcore.hosts.importing import make_plugin
 from hostcore.messaging import wire
-from hostcore.messaging.cell import NEW, Stepper
 from hostcore.messaging.guard import Overrun
 from hostcore.messaging.lane import Lane
+from hostcore.messaging.stepping import NEW, Stepper
 from hostcore.messaging.wire import Reply
 
 _LEAVE_TIME = 1.0

@@ -2,6 +2,7 @@
 
 * `bus` finds the receiver, encodes, and hands over; it knows topics and capabilities;
 * `cell` is one address: its mailbox, and the one message it is handling; a reload swaps what is behind it;
+* `seams` are what stands behind a cell and who watches it, `stepping` drives a handler, `tally` counts;
 * `wire` encodes and decodes payloads; `schemas` makes a decoder from a handler's annotation;
 * `pending` is a reply in waiting, `deadlines` the one timer for all of them;
 * `current` is the message in hand, from which nested requests inherit, and who waits for whom;

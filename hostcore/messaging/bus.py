@@ -33,11 +33,12 @@ from hostcore.errors import (
     did_you_mean,
 )
 from hostcore.messaging import wire
-from hostcore.messaging.cell import Cell, Observer
+from hostcore.messaging.cell import Cell
 from hostcore.messaging.current import Delivery, current, waiting_path
 from hostcore.messaging.deadlines import Deadlines
 from hostcore.messaging.pending import Pending, deadline_error
 from hostcore.messaging.schemas import read_plain, reply_reader
+from hostcore.messaging.seams import Observer
 from hostcore.messaging.topics import Listener, Subscriptions
 from hostcore.messaging.wire import Reply
 

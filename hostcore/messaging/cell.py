@@ -25,28 +25,26 @@ import enum
 import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
 from hostcore.errors import MailboxFullError, StoppedError
 from hostcore.messaging.current import Delivery, current
 from hostcore.messaging.guard import Overrun
 from hostcore.messaging.pending import Pending
-from hostcore.messaging.wire import Reply
+from hostcore.messaging.seams import Instance, Observer
+from hostcore.messaging.stepping import NEW, Stepper, blame
+from hostcore.messaging.tally import Tally
 
 if TYPE_CHECKING:
     from hostcore.messaging.deadlines import Deadlines
 
 _now = time.monotonic
 BATCH = 32
-SAMPLES = 512
-GRACE = 1.0
-"""Seconds that one step of a handler may hold the loop after its limit has passed."""
 
 
 class Work(enum.Enum):
@@ -60,142 +58,7 @@ class Work(enum.Enum):
 IDLE, QUEUED, RUNNING = Work.IDLE, Work.QUEUED, Work.RUNNING
 
 
-class Instance(Protocol):
-    """What stands behind a cell: one running copy of a module, in whatever host.
-
-    `context` is what its hooks run in: it lives and dies with the instance, and nothing of the askers' leaks in.
-    """
-
-    context: contextvars.Context
-
-    def start(self, envelope: Envelope) -> Any:
-        """Begin to handle a message: the result, or a coroutine that returns it."""
-        ...
-
-    def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
-        """Call `resume(value)`, a coroutine's `send` or `throw`, under the guard."""
-        ...
-
-    def finish(self, envelope: Envelope, result: Any) -> Reply:
-        """Encode what the handler returned."""
-        ...
-
-    def translate(self, envelope: Envelope, error: BaseException) -> Exception:
-        """Return the named error for what the handler raised; it must hold nothing of the module."""
-        ...
-
-    def limit(self, envelope: Envelope) -> float:
-        """Return the seconds that the message's hook may take."""
-        ...
-
-
-class Observer(Protocol):
-    """Who is told what happens in a cell."""
-
-    def failed(self, cell: Cell, envelope: Envelope, error: Exception) -> None:
-        """Hear of a handler that raised."""
-
-    def dead(self, envelope: Envelope, reason: str) -> None:
-        """Hear of a message that will not be handled."""
-
-    def blocked(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
-        """Hear of a handler that held the event loop."""
-
-    def overran(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
-        """Hear of a handler that ignores its cancellation."""
-
-
-class Tally:
-    """Counts of one cell, and the last `SAMPLES` handling times in seconds."""
-
-    __slots__ = ("dropped", "failed", "handled", "samples", "total")
-
-    def __init__(self) -> None:
-        self.handled = 0
-        self.failed = 0
-        self.dropped = 0
-        self.total = 0.0
-        self.samples: list[float] = []
-
-    def record(self, seconds: float) -> None:
-        """Count one handled message."""
-        samples = self.samples
-        if len(samples) < SAMPLES:
-            samples.append(seconds)
-        else:
-            samples[self.handled % SAMPLES] = seconds
-        self.handled += 1
-        self.total += seconds
-
-
-class Stepper:
-    """Drives a suspended handler's coroutine from the runner, each step under the guard.
-
-    `watch`, if set, is called after each step with what `Cell._check_blocked` needs to know.
-    """
-
-    __slots__ = ("coroutine", "deadline", "instance", "thrown", "watch", "yielded")
-
-    def __init__(self, instance: Instance, coroutine: Any, yielded: Any, deadline: float) -> None:
-        self.instance = instance
-        self.coroutine = coroutine
-        self.yielded = yielded  # what its first step gave out; NEW: it has not started
-        self.deadline = deadline
-        self.thrown: BaseException | None = None
-        self.watch: Callable[[float, float], object] | None = None
-
-    def __await__(self) -> Any:
-        send, throw = self.coroutine.send, self.coroutine.throw
-        yielded = self.yielded
-        try:
-            if yielded is NEW:
-                yielded = self._step(send, None, 0.0)
-            elif self.thrown is not None and not (yielded is not None and yielded.cancel()):
-                # Cancelled between hand-over and wake-up; where what it awaits could be cancelled, that tells it.
-                if yielded is not None:
-                    yielded._asyncio_future_blocking = False
-                yielded = self._step(throw, self.thrown)
-            while True:
-                try:
-                    value = yield yielded
-                except GeneratorExit:
-                    self.coroutine.close()
-                    raise
-                except BaseException as exc:  # noqa: BLE001 - cancellation and all: the handler's to deal with
-                    yielded = self._step(throw, exc)
-                else:
-                    yielded = self._step(send, value)
-        except StopIteration as stop:
-            return stop.value
-
-    def _step(self, resume: Callable[[Any], Any], value: Any, grace: float = GRACE) -> Any:
-        """Take one step; after the first, a handler past its limit still gets `grace` to clean up."""
-        began, blamed = _now(), _blame.seconds
-        try:
-            return self.instance.step(resume, value, max(self.deadline, began + grace))
-        finally:
-            if self.watch is not None:
-                self.watch(began, blamed)
-
-    def discard(self) -> None:
-        """Throw the coroutine away; what it raises then is nobody's any more."""
-        try:
-            self.instance.context.run(self._step, lambda _: self.coroutine.close(), None)
-        except BaseException:  # noqa: BLE001 - the module's
-            return
-
-
-NEW = object()
 Entry = tuple[Envelope, Pending | None]
-
-
-class _Blame:
-    """Seconds of held loop already put down to a handler: a direct request must not count for its asker too."""
-
-    seconds = 0.0
-
-
-_blame = _Blame()
 
 
 class _Overtime:
@@ -328,7 +191,7 @@ class Cell:
         """Start one message.  True: it is done; False: the runner will finish it."""
         instance = self.instance
         assert instance is not None
-        began, blamed = _now(), _blame.seconds
+        began, blamed = _now(), blame.seconds
         delivery = self.delivery = Delivery(self, envelope)
         self._waiting = pending
         try:
@@ -491,9 +354,9 @@ class Cell:
 
     def _check_blocked(self, envelope: Envelope, began: float, blamed: float) -> float:
         seconds = _now() - began
-        own = seconds - (_blame.seconds - blamed)
+        own = seconds - (blame.seconds - blamed)
         if own > self.blocked_after:
-            _blame.seconds += own
+            blame.seconds += own
             self.observer.blocked(self, envelope, own)
         return seconds
 

@@ -172,13 +172,13 @@ class Loader:
         name = copy.release.name
         if not isinstance(told, list | tuple | set) or not all(isinstance(t, str | Capability) for t in told):
             raise HookError(
-                name, f"hook 'get_capabilities' returned {faults.repr_of(told)}", hook="get_capabilities", code="HC310",
+                name, f"hook 'get_capabilities' returned {faults.repr_of(told)}", hook="get_capabilities", code="HC313",
                 label=copy.release.label, expected="a list such as ['parser:python/1.2']",
             )  # fmt: skip
         try:
             found = {Capability(str(t)) for t in told}
         except ValueError as exc:
-            raise HookError(name, f"hook 'get_capabilities': {exc}", hook="get_capabilities", code="HC310",
+            raise HookError(name, f"hook 'get_capabilities': {exc}", hook="get_capabilities", code="HC313",
                             label=copy.release.label) from None  # fmt: skip
         return tuple(map(str, sorted({*found, *copy.manifest.provides})))
 

@@ -103,6 +103,9 @@ class Everything:
     @hookimpl
     def restore_state(self, state, *, flag=True): ...
 
+    @hookimpl
+    def shutdown(self, flag=True, /): ...
+
     @hookimpl(blocking=True)
     def get_state(self): ...
 
@@ -111,14 +114,14 @@ class Everything:
     def check_health(): ...
 
     @classmethod
-    @hookimpl
-    def shutdown(cls): ...
+    @hookimpl(specname="shutdown")
+    def stop(cls): ...
 
 
 def test_every_allowed_shape():
     """Fewer arguments, another order, defaults, async, static and class methods are all right."""
     assert problems_of(Everything()) == []
-    assert sorted(marked(Everything())) == sorted(HOOKS)
+    assert sorted(marked(Everything())) == sorted([*HOOKS, "stop"])
 
 
 def test_a_python_module_can_be_a_module():
@@ -334,6 +337,7 @@ def test_no_hook_at_all(plugin):
         (lambda self, **options: None, "'**options'"),
         (lambda self, *, message: None, "'keyword-only argument message'"),
         (lambda self, *, message=None: None, "'keyword-only argument message'"),
+        (lambda self, message, /: None, "'positional-only argument message'"),
         (lambda self, *, other: None, "'keyword-only argument other'"),
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 from messaging.support import Plain, World, active, envelope, passes, swarm
 
 from hostcore.errors import ContractError, DeadlineError, HookError
-from hostcore.messaging.cell import NEW, Stepper
 from hostcore.messaging.pending import Pending
+from hostcore.messaging.stepping import NEW, Stepper
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
 
