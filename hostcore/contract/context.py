@@ -7,7 +7,7 @@ checked; once the generation has stopped, calls raise.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 from hostcore.contract.messages import Payload
@@ -29,8 +29,8 @@ class Ports(Protocol):
     """What the system does for a context."""
 
     async def request(self, target: str, payload: Any, *, topic: str, timeout: float | None) -> Any: ...  # noqa: D102
-    async def send(self, target: str, payload: Any, *, topic: str) -> None: ...  # noqa: D102
-    async def publish(self, topic: str, payload: Any) -> None: ...  # noqa: D102
+    def send(self, target: str, payload: Any, *, topic: str) -> Awaitable[None]: ...  # noqa: D102
+    def publish(self, topic: str, payload: Any) -> Awaitable[None]: ...  # noqa: D102
     def subscribe(self, pattern: str) -> None: ...  # noqa: D102
     def unsubscribe(self, pattern: str) -> None: ...  # noqa: D102
     def granted(self, permission: str) -> bool: ...  # noqa: D102
@@ -93,13 +93,20 @@ class Context:
         """
         return await self._open().request(target, payload, topic=topic, timeout=timeout)
 
-    async def send(self, target: str, payload: Any = None, *, topic: str = "") -> None:
-        """Send a message that needs no reply; waits only while the target's mailbox is full."""
-        await self._open().send(target, payload, topic=topic)
+    def send(self, target: str, payload: Any = None, *, topic: str = "") -> Awaitable[None]:
+        """Send a message that needs no reply.
 
-    async def publish(self, topic: str, payload: Any = None) -> None:
-        """Hand a message to every subscriber of `topic`; one whose mailbox is full loses it."""
-        await self._open().publish(topic, payload)
+        It is sent at once, so a `def` hook can call this too.  What is returned is to be awaited by an `async def`
+        hook: it waits while the target's mailbox is full.  A `def` hook cannot, and loses the message then.
+        """
+        return self._open().send(target, payload, topic=topic)
+
+    def publish(self, topic: str, payload: Any = None) -> Awaitable[None]:
+        """Hand a message to every subscriber of `topic`; one whose mailbox is full loses it.
+
+        It is published at once, so a `def` hook can call this too; awaiting what is returned is allowed.
+        """
+        return self._open().publish(topic, payload)
 
     def subscribe(self, pattern: str) -> None:
         """Have messages whose topic matches `pattern` delivered to `handle_message`."""

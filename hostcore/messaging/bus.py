@@ -286,6 +286,16 @@ class Bus:
         envelope = self._seal(sender, cell.name, payload, topic, inf, delivery, "handle_message")
         await self._enqueue(cell, envelope, None, timeout)
 
+    def send_at_once(self, sender: Sender, target: str, payload: Any = None, *, topic: str = "") -> bool:
+        """Put a message into a mailbox; False if the target is not loaded yet, or its mailbox is full."""
+        cell = self.cells.get(target)
+        if cell is None or not cell.has_room:
+            return False
+        if not sender.grants.allows("bus.send", cell.name):
+            raise self._denied(sender, "bus.send", cell.name)
+        envelope = self._seal(sender, cell.name, payload, topic, inf, current.get(), "handle_message")
+        return cell.put(envelope, None)
+
     async def _enqueue(self, cell: Cell, envelope: Envelope, pending: Pending | None, timeout: float) -> None:
         if not cell.put(envelope, pending):
             await cell.put_wait(envelope, pending, timeout)

@@ -124,6 +124,11 @@ class Cell:
         return len(self._box) + len(self._room)
 
     @property
+    def has_room(self) -> bool:
+        """Whether the mailbox takes a message at once."""
+        return not self._room and len(self._box) < self.capacity
+
+    @property
     def free(self) -> bool:
         """Whether a request may run at once."""
         return self.work is IDLE and not self.paused and not self._box and not self.stopped
@@ -136,7 +141,7 @@ class Cell:
         """
         if self.stopped:
             raise StoppedError(self.stopped)
-        if len(self._box) >= self.capacity or self._room:
+        if not self.has_room:
             return False
         self._box.append((envelope, pending))
         if self.work is IDLE and not self.paused:

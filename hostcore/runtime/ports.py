@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,16 @@ from hostcore.messaging.cell import Cell
 from hostcore.messaging.topics import bad_pattern
 from hostcore.runtime.kv import KeyValueStore
 from hostcore.runtime.policy import ModuleGrants
+
+
+class _Done:
+    """Something to await that has happened already."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+DONE = _Done()
 
 
 class ModulePorts:
@@ -38,13 +48,16 @@ class ModulePorts:
         """See `Context.request`."""
         return await self._bus.request(self._sender, target, payload, topic=topic, timeout=timeout)
 
-    async def send(self, target: str, payload: Any, *, topic: str) -> None:
+    def send(self, target: str, payload: Any, *, topic: str) -> Awaitable[None]:
         """See `Context.send`."""
-        await self._bus.send(self._sender, target, payload, topic=topic)
+        if self._bus.send_at_once(self._sender, target, payload, topic=topic):
+            return DONE
+        return self._bus.send(self._sender, target, payload, topic=topic)
 
-    async def publish(self, topic: str, payload: Any) -> None:
+    def publish(self, topic: str, payload: Any) -> Awaitable[None]:
         """See `Context.publish`."""
         self._bus.publish(self._sender, topic, payload)
+        return DONE
 
     def subscribe(self, pattern: str) -> None:
         """See `Context.subscribe`.

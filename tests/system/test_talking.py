@@ -7,7 +7,7 @@ import math
 
 import pytest
 from support.modules import COUNTER, ECHO, WAITER, ModuleWriter
-from system.support import Gate, next_event, running, soon
+from system.support import Gate, next_event, running, soon, until
 
 import hostcore
 from hostcore import errors
@@ -271,3 +271,47 @@ async def test_bad_topics(system: hostcore.ModuleSystem) -> None:
     with pytest.raises(errors.ContractError, match="is not a topic pattern"):
         async with system.subscribe("a..b"):
             pass
+
+
+async def test_a_plain_hook_sends_and_publishes(system: hostcore.ModuleSystem, write: ModuleWriter) -> None:
+    """A `def` hook cannot await: what it sends and publishes is on its way when the call returns."""
+    body = """
+@hookimpl
+def initialize(self, context):
+    self.context = context
+
+@hookimpl
+def handle_message(self, message):
+    self.context.send("echo", 1, topic="sent.by")
+    self.context.publish("told.all", 2)
+"""
+    await system.load("echo", source=write(ECHO))
+    await system.load("plain", source=write(body, "plain"))
+    async with system.subscribe("told.*") as events:
+        assert await system.request("plain") is None
+        assert (await soon(anext(events))).payload == 2
+    await until(lambda: system.modules["echo"].handled == 1)
+
+
+async def test_sending_waits_for_room(system: hostcore.ModuleSystem, write: ModuleWriter, gate: Gate) -> None:
+    """An `async def` hook that awaits its `send` goes on only when the full mailbox has taken the message."""
+    body = """
+@hookimpl
+def initialize(self, context):
+    self.context = context
+
+@hookimpl
+async def handle_message(self, message):
+    for number in range(3):
+        await self.context.send("echo", number)
+    return "sent"
+"""
+    await system.load("echo", source=write(WAITER), limits={"mailbox": 1})
+    await system.load("busy", source=write(body, "busy"))
+    asked = asyncio.ensure_future(system.request("busy"))
+    await soon(gate.arrived.wait())
+    await until(lambda: system.modules["echo"].mailbox == 2)
+    assert not asked.done()
+    gate.opened.set()
+    assert await soon(asked) == "sent"
+    await until(lambda: system.modules["echo"].handled == 3)
