@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hostcore.messaging.bus import DeadLetter
     from hostcore.packages.discovery import Scan
+    from hostcore.runtime.history import HistoryEntry
     from hostcore.runtime.modules import LoadOutcome
     from hostcore.runtime.reports import ModuleInfo, ReloadReport
     from hostcore.system import ModuleSystem
@@ -95,9 +96,28 @@ class BlockingModuleSystem:
         """Load several modules; see `ModuleSystem.load_all`."""
         return self._portal.call(self._system.load_all, names)
 
-    def reload(self, name: str, *, source: str | os.PathLike[str] | None = None, strict: bool = False) -> ReloadReport:
+    def reload(
+        self, name: str, *, source: str | os.PathLike[str] | None = None, cascade: bool = False,
+        state: str = "current", strict: bool = False, why: str = "asked",
+    ) -> ReloadReport:  # fmt: skip
         """Replace a running module; see `ModuleSystem.reload`."""
-        return self._portal.call(lambda: self._system.reload(name, source=source, strict=strict))
+        return self._portal.call(
+            lambda: self._system.reload(name, source=source, cascade=cascade, state=state, strict=strict, why=why)
+        )
+
+    def rollback(
+        self, name: str, *, to: int | None = None, state: str | None = None, strict: bool = False
+    ) -> ReloadReport:
+        """Go back to a generation that served before; see `ModuleSystem.rollback`."""
+        return self._portal.call(lambda: self._system.rollback(name, to=to, state=state, strict=strict))
+
+    def history(self, name: str) -> list[HistoryEntry]:
+        """Return what became of a module's generations; see `ModuleSystem.history`."""
+        return self._portal.call(self._system.history, name)
+
+    def leaks(self, name: str) -> list[dict[str, Any]]:
+        """Look for what is still alive of old generations; see `ModuleSystem.leaks`."""
+        return self._portal.call(self._system.leaks, name)
 
     def unload(self, name: str, *, force: bool = False) -> tuple[str, ...]:
         """Stop a module; see `ModuleSystem.unload`."""

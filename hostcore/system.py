@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from hostcore.config import HostConfig, cache_dir, load_config, state_dir
 from hostcore.contract.messages import Payload
-from hostcore.errors import ConfigError, LifecycleError
+from hostcore.errors import ConfigError, LifecycleError, ReloadError
 from hostcore.hosts.base import Tools
 from hostcore.messaging.bus import HOST, Bus, DeadLetter, Sender
 from hostcore.messaging.guard import ThreadGuard, make_guard
@@ -20,12 +20,14 @@ from hostcore.packages.discovery import Discovery, Scan
 from hostcore.runtime.calling import HookCaller
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.events import Events, LagWatch
+from hostcore.runtime.history import Histories, HistoryEntry
 from hostcore.runtime.hookspecs import DeclaredHooks
 from hostcore.runtime.loading import Loader, to_its_end
 from hostcore.runtime.modules import LoadOutcome, Modules
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.policy import ALL, Policy
 from hostcore.runtime.registry import Record, Registry, Wish
+from hostcore.runtime.reload import Orders, StateFrom
 from hostcore.runtime.reports import ModuleInfo, ReloadReport
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class ModuleSystem:
         self.policy = policy or Policy(self.config.policy.default, grants)
         self._services = dict(services or {})
         self._registry = Registry()
+        self._histories = Histories()
         self._events = Events()
         self._declared = DeclaredHooks()
         self._sender = Sender(HOST, ALL)
@@ -111,7 +114,7 @@ class ModuleSystem:
         tools = Tools(bus.loop, guard, ThreadGuard(), {})
         self._parts = Parts(
             config=config, bus=bus, events=self._events, policy=self.policy, registry=self._registry,
-            discovery=self._discovery, tools=tools, services=self._services,
+            histories=self._histories, discovery=self._discovery, tools=tools, services=self._services,
             kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
         )  # fmt: skip
         loader = Loader(self._parts, self._declared.arguments)
@@ -225,24 +228,77 @@ class ModuleSystem:
         return await modules.load_all(names, scan)
 
     async def reload(
-        self, name: str, *, source: str | os.PathLike[str] | None = None, strict: bool = False
-    ) -> ReloadReport:
+        self, name: str, *, source: str | os.PathLike[str] | None = None, cascade: bool = False,
+        state: str = "current", strict: bool = False, why: str = "asked",
+    ) -> ReloadReport:  # fmt: skip
         """Replace a running module by its newest release, keeping its state and its mailbox.
 
         Args:
             name: The module.
             source: Load the new copy from here; None: from where it came from before, found anew.
+            cascade: Reload the modules that require it too, in order: all or none.
+            state: What the new copy gets: "current", the state that the old one gives; "last", the last good snapshot,
+                for an old copy that is stuck or cannot give its state; "fresh", none.  The latter two give up on a
+                message that does not end.
             strict: Raise if the old copy had to serve on.
+            why: What caused it, for the history.
 
         Raises:
             UnknownModuleError: It is not loaded.
+            LifecycleError: It asks for it itself, in a handler; or too many reloads of it wait already.
             ReloadError: `strict`, and the reload failed; the report is in it.
         """
         _, modules = self._running()
+        orders = Orders(_state(state), why)
         wish = self._registry.record(name).wish
         if source is not None:
             wish = Wish(os.fspath(source), wish.isolation, wish.config, wish.limits)
-        return await modules.reload(name, wish, await self._look(), strict=strict)
+        return _judged(await modules.reload(name, wish, await self._look(), orders, cascade=cascade), strict)
+
+    async def rollback(
+        self, name: str, *, to: int | None = None, state: str | None = None, strict: bool = False
+    ) -> ReloadReport:
+        """Go back to a generation that served before; it is made anew from what was kept of it, files aside.
+
+        Args:
+            name: The module.
+            to: The number of the generation; None: the one before.
+            state: As for `reload`, "last" being the state that it had when it was replaced.  None: the present state
+                if it can be had and the older release reads it, else "last".
+            strict: Raise if the present copy had to serve on.
+
+        Raises:
+            UnknownModuleError: It is not loaded.
+            LifecycleError: No such generation is kept; or as for `reload`.
+            ReloadError: `strict`, and it failed; the report is in it.
+        """
+        _, modules = self._running()
+        chosen = None if state is None else _state(state)
+        self._registry.record(name)
+        return _judged(await modules.reloads.rollback(name, to, chosen), strict)
+
+    def history(self, name: str) -> list[HistoryEntry]:
+        """Return what became of a module's generations since the system started, oldest first.
+
+        Raises:
+            UnknownModuleError: Nothing is known of it.
+        """
+        if name not in self._histories:
+            self._registry.record(name)
+        return self._histories[name].entries()
+
+    async def leaks(self, name: str) -> list[dict[str, Any]]:
+        """Look for what is still alive of a module's generations that were let go of, and what holds it.
+
+        Returns:
+            Plain data for each generation of which something lives: `generation`, `version`, `alive` (its modules,
+            classes and functions that live), and `holders`, each with `what`, `root` and `chain`.
+
+        Raises:
+            UnknownModuleError: Nothing is known of it.
+        """
+        self.history(name)
+        return await self._running()[1].leaks(name)
 
     async def unload(self, name: str, *, force: bool = False) -> tuple[str, ...]:
         """Stop a module and drop everything of it; return what is still alive of it, by name.
@@ -336,3 +392,17 @@ def _check_wish(name: object, isolation: object, config: object, limits: object)
     for what, value in (("config", config), ("limits", limits)):
         if not isinstance(value, Mapping | None):
             raise TypeError(f"{what} is a mapping, not {type(value).__name__}")
+
+
+def _state(text: str) -> StateFrom:
+    try:
+        return StateFrom(text)
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in StateFrom)
+        raise ValueError(f"state is one of {known}, not {text!r}") from None
+
+
+def _judged(report: ReloadReport, strict: bool) -> ReloadReport:
+    if report.rolled_back and strict:
+        raise ReloadError(report)
+    return report

@@ -1,16 +1,19 @@
 """The documentation says what the code does."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from hostcore.contract.lifecycle import TRANSITIONS, State
 from hostcore.contract.spec import HOOKS, HookSpecs
+from hostcore.runtime.phases import DOES, HELD, Phase
 
 ROOT = Path(__file__).parent.parent
 LIFECYCLE = ROOT / "docs" / "architecture" / "lifecycle.md"
 HOOK_PAGE = ROOT / "docs" / "reference" / "hooks.md"
+RELOAD = ROOT / "docs" / "architecture" / "reload.md"
 ERRORS = ROOT / "docs" / "reference" / "errors.md"
 
 
@@ -20,6 +23,20 @@ def drawn() -> str:
     for state, moves in TRANSITIONS.items():
         lines += [f"    {state.value} --> {after.value}: {signal.value}" for signal, after in moves.items()]
     return "\n".join([*lines, f"    {State.STOPPED.value} --> [*]", "```"])
+
+
+def phased() -> str:
+    """Return the phases of a reload as a Mermaid picture."""
+    lines = ["```mermaid", "flowchart TD"]
+    lines += [f'    {phase.value}["{phase.value}: {DOES[phase]}"]' for phase in Phase if phase not in HELD]
+    lines.append('    subgraph held["messages are held"]')
+    lines += [f'        {phase.value}["{phase.value}: {DOES[phase]}"]' for phase in Phase if phase in HELD]
+    lines.append("    end")
+    names = [phase.value for phase in Phase]
+    lines += [f"    {one} --> {other}" for one, other in pairwise(names)]
+    failing = names[: names.index(Phase.SWAP.value)]
+    lines += [f"    {name} -. fails .-> undo" for name in failing]
+    return "\n".join([*lines, '    undo["undo: the old generation serves on, the report says why"]', "```"])
 
 
 def listed() -> str:
@@ -34,6 +51,11 @@ def listed() -> str:
 def test_the_lifecycle_picture_is_the_table():
     """The picture of the lifecycle is drawn from the table; `python tests/test_docs.py` draws it anew."""
     assert drawn() in LIFECYCLE.read_text()
+
+
+def test_the_picture_of_a_reload_is_its_phases():
+    """The picture of a reload is drawn from its phases; `python tests/test_docs.py` draws it anew."""
+    assert phased() in RELOAD.read_text()
 
 
 def test_the_hook_page_is_the_specification():
@@ -66,4 +88,5 @@ def rewrite(page: Path, mark: str, text: str) -> None:
 
 if __name__ == "__main__":
     rewrite(LIFECYCLE, "lifecycle", drawn())
+    rewrite(RELOAD, "phases", phased())
     rewrite(HOOK_PAGE, "hooks", listed())

@@ -1,7 +1,8 @@
-"""`hostcore modules load`, `unload`, `reload`, `enable` and `disable`."""
+"""`hostcore modules load`, `unload`, `reload`, `rollback`, `enable` and `disable`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hostcore.cli.commands import find_target, host_options, json_option
 from hostcore.cli.values import parse_json, read_settings, seconds
 
 ROLLED_BACK = 10
+STATES = ("current", "last", "fresh")
 wait_option = click.option(
     "--timeout", callback=seconds, default="5m", metavar="TIME", help="How long to wait for the host (default: 5m)."
 )
@@ -62,45 +64,86 @@ def unload(
         output.emit(result)
         return
     output.say(f"unloaded {name}")
-    _show_leaks(result["leaks"])
+    show_leaks(result["leaks"])
 
 
 @click.command()
 @click.argument("name")
 @source_option
+@click.option("--cascade", is_flag=True, help="Reload the modules that require it too: all or none.")
+@click.option(
+    "--state", type=click.Choice(STATES), default="current",
+    help="What the new copy gets: the state of now, the last good snapshot, or none. The latter two replace a module "
+    "that is stuck.",
+)  # fmt: skip
 @wait_option
 @host_options
 @json_option
 def reload(
-    name: str, source: str | None, timeout: float, config_file: Path | None, host_name: str | None, as_json: bool
-) -> int:
+    name: str, source: str | None, cascade: bool, state: str, timeout: float, config_file: Path | None,
+    host_name: str | None, as_json: bool,
+) -> int:  # fmt: skip
     """Replace running module NAME by its newest release, keeping its state and its mailbox.
 
     If the new release does not come up, the old one serves on, and the exit code is 10.
     """
+    params = {"name": name, "source": _absolute(source), "cascade": cascade, "state": state}
     client = find_target(config_file, host_name).client
-    result = client.call("modules.reload", {"name": name, "source": _absolute(source)}, timeout=timeout)
+    return _reported(client.call("modules.reload", params, timeout=timeout), as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", type=int, metavar="GENERATION", help="The generation to go back to (default: the one before).")
+@click.option(
+    "--state", type=click.Choice(STATES),
+    help="What it gets: the state of now, the one it had, or none (default: the state of now if it reads that).",
+)  # fmt: skip
+@wait_option
+@host_options
+@json_option
+def rollback(
+    name: str, to: int | None, state: str | None, timeout: float, config_file: Path | None, host_name: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Go back to an earlier generation of running module NAME, keeping its state and its mailbox.
+
+    It is made anew from what was kept of it, even if its files are no longer there.  If it does not come up, the
+    present one serves on, and the exit code is 10.
+    """
+    client = find_target(config_file, host_name).client
+    params = {"name": name, "to": to, "state": state}
+    return _reported(client.call("modules.rollback", params, timeout=timeout), as_json=as_json)
+
+
+def _reported(result: dict[str, Any], *, as_json: bool) -> int:
     report = result["report"]
     if as_json:
         output.emit(result)
     else:
-        _show_report(report)
+        for each in (report, *report["others"]):
+            output.say(report_line(each))
+            show_leaks(each["leaks"])
+        if report["rolled_back"]:
+            output.problem(report["reason"])
+            if report["traceback"]:
+                output.say(report["traceback"].rstrip(), error=True)
     return ROLLED_BACK if report["rolled_back"] else 0
 
 
-def _show_report(report: dict[str, Any]) -> None:
+def report_line(report: Mapping[str, Any]) -> str:
+    """Return what became of a reload or rollback in one line."""
     name = report["module"]
     old = _release("", report["old_version"], report["old_generation"]).strip() or "nothing"
     if report["rolled_back"]:
-        output.say(f"{name} was rolled back: {old} serves on, in {report['duration_ms']:.1f} ms")
-        output.problem(report["reason"])
-        return
+        phase = f" (phase {report['phase']})" if report["phase"] else ""
+        return f"{name} was rolled back{phase}: {old} serves on, in {report['duration_ms']:.1f} ms"
     new = _release("", report["new_version"], report["new_generation"]).strip()
-    output.say(
-        f"reloaded {name}: {old} -> {new} in {report['duration_ms']:.1f} ms; "
+    done = "reloaded" if report["kind"] == "reload" else "rolled back"
+    return (
+        f"{done} {name}: {old} -> {new} in {report['duration_ms']:.1f} ms; "
         f"{report['held_messages']} messages held for {report['downtime_ms']:.1f} ms"
     )
-    _show_leaks(report["leaks"])
 
 
 @click.command()
@@ -153,6 +196,7 @@ def _release(name: str, version: str, generation: int) -> str:
     return f"{name} {version} (generation {generation})" if generation else ""
 
 
-def _show_leaks(leaks: list[str]) -> None:
-    if leaks:
-        output.say(f"still alive of the old copy: {', '.join(leaks)}", error=True)
+def show_leaks(leaks: list[str]) -> None:
+    """Tell what is still alive of a copy that went."""
+    for leak in leaks:
+        output.say(f"still alive of the old copy: {leak}", error=True)

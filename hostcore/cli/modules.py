@@ -15,6 +15,9 @@ COMMANDS = {
     "reload": Late(
         "hostcore.cli.changing:reload", "Replace a running module by its newest release, keeping its state."
     ),
+    "rollback": Late("hostcore.cli.changing:rollback", "Go back to an earlier generation of a module."),
+    "history": Late("hostcore.cli.telling:history", "Tell what became of a module's generations."),
+    "leaks": Late("hostcore.cli.telling:leaks", "Tell what is alive of old generations, and what holds it."),
     "enable": Late("hostcore.cli.changing:enable", "Let a module load again."),
     "disable": Late("hostcore.cli.changing:disable", "Keep a module from loading."),
     "call": Late("hostcore.cli.talking:call", "Send a module a message and print the reply."),

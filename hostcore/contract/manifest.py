@@ -79,6 +79,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.structs.replace(self, **{name: getattr(changes, name) for name in overrides})
 
 
+class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that a new copy must answer before it may serve; it should change nothing."""
+
+    topic: Annotated[str, doc("The topic of the request.")] = ""
+    payload: Annotated[Any, doc("The payload of the request.")] = None
+    reply: Annotated[Any, doc("What the reply must be; none: any reply will do.")] = None
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one module says of itself."""
 
@@ -91,6 +99,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     isolation: Annotated[Isolation, doc("The host it needs; a policy may only tighten it.")] = "native"
     state_version: Annotated[Positive, doc("The version of the shape of its state.")] = 1
     activate: Annotated[Activation, doc("When to load it: with the host, or at the first message.")] = "startup"
+    probe: Annotated[Probe | None, doc("A request that a new copy must answer before it may serve.")] = None
     limits: Annotated[Limits, doc("What it may use.")] = Limits()
     config: Annotated[dict[str, Option], doc("The options it can be configured with.")] = {}
 

@@ -17,7 +17,7 @@ from hostcore.config import state_dir
 from hostcore.control import explaining
 from hostcore.control.inventory import Inventory, Live
 from hostcore.control.protocol import VERSION
-from hostcore.control.requests import Call, Load, Named, Nothing, Reload, Send, Unload, read_parameters
+from hostcore.control.requests import Call, Load, Named, Nothing, Reload, Rollback, Send, Unload, read_parameters
 from hostcore.control.server import Method
 from hostcore.control.switching import switch
 from hostcore.generations import installed
@@ -53,6 +53,9 @@ class Methods:
             _method("modules.load", Load, self._load),
             _method("modules.unload", Unload, self._unload),
             _method("modules.reload", Reload, self._reload),
+            _method("modules.rollback", Rollback, self._rollback),
+            _method("modules.history", Named, self._history),
+            _method("modules.leaks", Named, self._leaks),
             _method("modules.enable", Named, self._enable),
             _method("modules.disable", Named, self._disable),
             _method("modules.call", Call, self._call),
@@ -116,7 +119,23 @@ class Methods:
         return {"name": params.name, "leaks": leaks}
 
     async def _reload(self, params: Reload) -> dict[str, Any]:
-        return {"report": await self._system.reload(params.name, source=params.source)}
+        report = await self._system.reload(
+            params.name, source=params.source, cascade=params.cascade, state=params.state, why=params.why
+        )
+        return {"report": report}
+
+    async def _rollback(self, params: Rollback) -> dict[str, Any]:
+        return {"report": await self._system.rollback(params.name, to=params.to, state=params.state)}
+
+    async def _history(self, params: Named) -> dict[str, Any]:
+        kept = [entry.number for entry in self._system.record(params.name).kept] if self._loaded(params.name) else []
+        return {"name": params.name, "history": self._system.history(params.name), "kept": kept}
+
+    async def _leaks(self, params: Named) -> dict[str, Any]:
+        return {"name": params.name, "generations": await self._system.leaks(params.name)}
+
+    def _loaded(self, name: str) -> bool:
+        return name in self._system.modules
 
     async def _enable(self, params: Named) -> Any:
         return await self._switch(params.name, True)

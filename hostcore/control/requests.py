@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -66,6 +66,16 @@ class Reload(Named, frozen=True, kw_only=True):
     """A module to reload, as for `ModuleSystem.reload`."""
 
     source: Source | None = None
+    cascade: bool = False
+    state: Literal["current", "last", "fresh"] = "current"
+    why: str = "asked"
+
+
+class Rollback(Named, frozen=True, kw_only=True):
+    """A module to roll back, as for `ModuleSystem.rollback`."""
+
+    to: int | None = None
+    state: Literal["current", "last", "fresh"] | None = None
 
 
 class Unload(Named, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from hostcore.generations import finding, hooks, importlib_bootstrap, placing, table
 from hostcore.generations.belonging import belongs_to, builtins_of, class_belongs, is_class, is_static, unwrap
+from hostcore.generations.keeping import KeptCode
 from hostcore.generations.sweeping import sweep
 
 
@@ -25,11 +26,12 @@ class Generation:
         label: Whose it is, for people.
         alive: False once unloaded; its code can then import nothing new.
         modules: Dotted name -> module object.
+        code: The code of all that it has loaded; it may outlive the generation.
     """
 
     def __init__(self, label: str, paths: Iterable[str | os.PathLike[str]], owned: Collection[str] | None = None,
                  private: Collection[str] = (), shared: Collection[str] = (),
-                 extensions: Literal["share", "pure"] = "share") -> None:  # fmt: skip
+                 extensions: Literal["share", "pure"] = "share", kept: KeptCode | None = None) -> None:  # fmt: skip
         """Register the generation as an owner of its names; nothing is imported yet.
 
         Args:
@@ -40,6 +42,7 @@ class Generation:
             shared: Names to leave to the host although `paths` hold them.
             extensions: "share": an extension module is loaded once for the process; "pure": only Python files are
                 looked at, and an extension without a Python twin is a `PrivateExtensionError`.
+            kept: The code of a generation before, to be run instead of what the files hold now.
         """
         self.id = next(table.ids)
         self.label = label
@@ -52,6 +55,8 @@ class Generation:
         self.private = frozenset(map(table.top_of, private))
         self.extensions = extensions
         self.modules: dict[str, Any] = {}
+        self.code = KeptCode()
+        self._kept = kept
         self.locks: dict[str, Any] = {}
         self.finders: dict[str, Any] = {}
         self.loading = 0
@@ -86,8 +91,12 @@ class Generation:
         return table.top_of(name) in self.private
 
     def find_spec(self, name: str, path: Iterable[Any] | None = None) -> Any:
-        """Return the spec of `name` in this generation, or None."""
+        """Return the spec of `name` in this generation, or None; raises MixedReleaseError."""
+        if self._kept is not None and (kept := self._kept.find_spec(name)) is not None:
+            return kept
         found = finding.search(name, self.paths if path is None else path, self._finder, pure=self.extensions == "pure")
+        if found and self._kept is not None:
+            self._kept.check_unmixed(name)
         if not isinstance(found, list):
             return found
         if found:

@@ -116,7 +116,7 @@ def _run(generation: Generation, spec: Any, parent: Any, child: str) -> Any:
     if early:
         setattr(parent, child, module)
     try:
-        _execute(spec.loader, name, module)
+        _execute(generation, spec, module)
     except BaseException:
         below = f"{name}."
         for gone in [n for n in list(generation.modules) if n == name or n.startswith(below)]:
@@ -131,10 +131,12 @@ def _run(generation: Generation, spec: Any, parent: Any, child: str) -> Any:
     return placing.settle(generation, name)
 
 
-def _execute(loader: Any, name: str, module: types.ModuleType) -> None:
+def _execute(generation: Generation, spec: Any, module: types.ModuleType) -> None:
+    loader = spec.loader
     get_code = getattr(loader, "get_code", None)
-    code = get_code(name) if get_code is not None else None
+    code = get_code(spec.name) if get_code is not None else None
     if code is not None:
+        generation.code.add(spec, code)
         exec(code, module.__dict__)
     elif hasattr(loader, "exec_module"):
         loader.exec_module(module)
@@ -148,6 +150,7 @@ def _load_extension(generation: Generation, spec: Any) -> Any:
         if module is None:
             module = _extensions[key] = _create_extension(generation, spec)
         generation.modules[name] = module
+        generation.code.add(spec, None)
         placing.show(generation, name, module)
         return module
 

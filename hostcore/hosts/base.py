@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from hostcore.contract.manifest import Limits
@@ -15,6 +16,7 @@ class Job(NamedTuple):
     """What a host is asked to load.
 
     `hook_time` is the seconds that a hook may take where `limits` say nothing; `load_time` those for the import.
+    `kept` is what `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
     """
 
     release: Release
@@ -24,6 +26,7 @@ class Job(NamedTuple):
     load_time: float
     message_limit: int
     third_party: Mapping[str, tuple[str, ...]]
+    kept: Any = None
 
 
 class HostedInstance(Instance, Protocol):
@@ -31,17 +34,28 @@ class HostedInstance(Instance, Protocol):
 
     Attributes:
         hooks: The hooks that it implements, each with its place among several modules': -1 early, 0, 1 late.
+        undone: After `close`: what it had left in the process's registries, and was taken back, as text.
     """
+
+    undone: tuple[str, ...]
 
     @property
     def hooks(self) -> Mapping[str, int]: ...  # noqa: D102
 
-    async def call(self, hook: str, /, **arguments: Any) -> Any:
-        """Call a lifecycle hook, if it is implemented, within its time limit.
+    def accepts(self, hook: str, argument: str) -> bool:
+        """Tell whether the hook is implemented and takes that argument."""
+        ...
+
+    async def call(self, hook: str, within: float = inf, /, **arguments: Any) -> Any:
+        """Call a lifecycle hook, if it is implemented, within its time limit and `within` seconds.
 
         Raises:
             HookError: It raised or overran.
         """
+        ...
+
+    def keep(self) -> Any:
+        """Return what its host needs to make it again later; it holds nothing of the generation."""
         ...
 
     async def close(self) -> tuple[str, ...]:
@@ -50,6 +64,10 @@ class HostedInstance(Instance, Protocol):
 
     def survivors(self) -> tuple[str, ...]:
         """Return the names of what is still alive of it after `close` and a garbage collection."""
+        ...
+
+    def holders(self) -> Sequence[object]:
+        """Return what keeps the survivors alive; `str` of each says it in one line.  It takes long: not on the loop."""
         ...
 
 

@@ -24,7 +24,7 @@ ADDRESSED = ("handle_message", "execute")
 
 
 class Handler(NamedTuple):
-    """One hook of one module: `function` takes one argument; `limit` is in seconds."""
+    """One hook of one module: `function` takes one argument, the hook itself `names`; `limit` is in seconds."""
 
     hook: str
     function: Callable[[Any], Any]
@@ -33,6 +33,7 @@ class Handler(NamedTuple):
     limit: float
     by_reference: bool
     order: int
+    names: tuple[str, ...]
 
     def read(self, envelope: Envelope, module: str) -> Any:
         """Return the function's argument for a message; raises ContractError."""
@@ -95,7 +96,7 @@ def _handler(hook: str, implementation: pluggy.HookImpl, limit: float, project: 
         call = _one_argument(function, names, argument)
     else:
         call = adapters.with_arguments(function, names)
-    return Handler(hook, call, chooser, blocking, limit, project != PROJECT, order)
+    return Handler(hook, call, chooser, blocking, limit, project != PROJECT, order, names)
 
 
 def _chooser(function: Callable[..., Any], argument: str) -> Chooser | None:

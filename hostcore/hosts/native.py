@@ -52,7 +52,7 @@ class NativeHost:
     async def load(self, job: Job) -> NativeInstance:
         """Load a release as a new generation; see `Host.load`."""
         release = job.release
-        generation = Generation(release.name, release.paths, owned=release.owned)
+        generation = Generation(release.name, release.paths, owned=release.owned, kept=job.kept)
         try:
             plugin = await import_aside(self._tools, (generation, release), job.load_time, make_plugin)
             return _make_instance(job, generation, plugin, self._tools)
@@ -100,6 +100,7 @@ class NativeInstance:
         self.hooks = {hook: handler.order for hook, handler in self._handlers.items()}
         self._stuck: list[asyncio.Task[Any]] = []  # lifecycle hooks that ignore their cancellation
         self._watched: list[Any] = []
+        self.undone: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<NativeInstance {self.name} {self.generation!r}>"
@@ -151,13 +152,13 @@ class NativeInstance:
             return CallCycleError(error.message, trail=error.trail, hint=error.hint)
         if isinstance(error, Overrun) and time.monotonic() >= envelope.deadline:
             return DeadlineError(f"{self.name!r} did not handle {envelope.topic or envelope.hook!r} in time; stopped")
-        return self._hook_error(envelope.hook, error)
+        return self._hook_error(envelope.hook, error, self._limit_of(envelope.hook))
 
-    def _hook_error(self, hook: str, error: BaseException) -> HookError:
+    def _hook_error(self, hook: str, error: BaseException, limit: float) -> HookError:
         if isinstance(error, Overrun):
             return HookError(
                 self.name,
-                f"hook {hook!r} overran its limit of {self._limit_of(hook):.3g} s and was stopped",
+                f"hook {hook!r} overran its limit of {limit:.3g} s and was stopped",
                 hook=hook,
                 code="HC303",
                 label=self._release.label,
@@ -203,17 +204,24 @@ class NativeInstance:
 
     # --- lifecycle hooks ---------------------------------------------------------------------------------------
 
-    async def call(self, hook: str, /, **arguments: Any) -> Any:
+    def accepts(self, hook: str, argument: str) -> bool:
+        """Tell whether the hook is implemented and takes that argument."""
+        handler = self._handlers.get(hook)
+        return handler is not None and argument in handler.names
+
+    async def call(self, hook: str, within: float = inf, /, **arguments: Any) -> Any:
         """Call a lifecycle hook, if it is implemented; see `HostedInstance.call`."""
         handler = self._handlers.get(hook)
         if handler is None:
             return None
+        limit = min(handler.limit, within)
         task = asyncio.Task(
-            self._call(handler, arguments), loop=self._loop, name=f"hostcore:{self.name}.{hook}", context=self.context
-        )
+            self._call(handler, arguments, limit), loop=self._loop, name=f"hostcore:{self.name}.{hook}",
+            context=self.context,
+        )  # fmt: skip
         in_time = False
         try:
-            in_time = bool((await asyncio.wait({task}, timeout=handler.limit))[0])
+            in_time = bool((await asyncio.wait({task}, timeout=limit))[0])
         finally:
             if not in_time:
                 await self._cancel(task)
@@ -225,7 +233,7 @@ class NativeInstance:
             error = RuntimeError("it cancelled itself")
         except BaseException as exc:  # noqa: BLE001 - the module's
             error = exc
-        named = self._hook_error(hook, error)
+        named = self._hook_error(hook, error, limit)
         error.__traceback__ = None
         del error, task  # the traceback of `named` holds this frame
         raise named
@@ -239,8 +247,8 @@ class NativeInstance:
         elif not task.cancelled():
             task.exception()  # looked at: nobody else will
 
-    async def _call(self, handler: Handler, arguments: dict[str, Any]) -> Any:
-        deadline = time.monotonic() + handler.limit
+    async def _call(self, handler: Handler, arguments: dict[str, Any], limit: float) -> Any:
+        deadline = time.monotonic() + limit
         try:
             if handler.blocking:
                 return await self._in_lane(handler, arguments, deadline)
@@ -251,6 +259,10 @@ class NativeInstance:
             raise RuntimeError(f"it raised {faults.summary_of(exc)}") from None
 
     # --- the end -----------------------------------------------------------------------------------------------
+
+    def keep(self) -> Any:
+        """Return the code of all that it has loaded."""
+        return self.generation.code if self.generation is not None else None
 
     async def close(self) -> tuple[str, ...]:
         """Cancel its tasks, drop the module, unload the generation; return what could not be let go of."""
@@ -266,7 +278,7 @@ class NativeInstance:
             self._watched = generation.watch()
         finally:
             self._handlers, self._managers = {}, []
-            generation.unload()
+            self.undone = tuple(f"{registry}: {what}" if what else registry for registry, what in generation.unload())
             self.context = contextvars.Context()
         return tuple(left)
 
@@ -287,6 +299,10 @@ class NativeInstance:
     def survivors(self) -> tuple[str, ...]:
         """Return the names of what is still alive of it after `close` and a garbage collection."""
         return tuple(f"{kind} {name}" for kind, name, reference in self._watched if reference() is not None)
+
+    def holders(self) -> tuple[str, ...]:
+        """Return what keeps the survivors alive."""
+        return self.survivors()
 
 
 def _runs(task: asyncio.Task[Any], generation: Generation) -> bool:

@@ -223,6 +223,12 @@ class Bus:
             return read_plain(reply.data, reader=sender.name, sender=cell.name)
         return reader.read(reply.data, reply.schema, reader=sender.name, sender=cell.name)
 
+    async def ask(self, sender: Sender, cell: Cell, payload: Any, *, topic: str, timeout: float) -> Any:
+        """Send a message to a cell that has no address, that of a copy on trial, and return the reply."""
+        envelope = self._seal(sender, cell.name, payload, topic, _now() + timeout, None, "handle_message")
+        reply = await self._deliver(cell, envelope, Pending(cell.name, topic, timeout), timeout)
+        return read_plain(reply.data, reader=sender.name, sender=cell.name)
+
     async def _deliver(self, cell: Cell, envelope: Envelope, pending: Pending, timeout: float) -> Reply:
         if cell.free and self._take_turn():
             cell.run_now(envelope, pending)

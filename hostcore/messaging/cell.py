@@ -274,13 +274,15 @@ class Cell:
                     self._handed[0].thrown = exc  # such as asyncio.timeout(0) in the handler
             assert self._handed is not None
             (rest, envelope, pending, began), self._handed = self._handed, None
-            await self._finish(rest, envelope, pending, began)
+            if not await self._finish(rest, envelope, pending, began):
+                return
             if me.cancelling() and self.runner is me:
                 # By the module, or because the loop ends; either way it goes, and the next message gets another.
                 self.runner = self._park = None
             self._settle()
 
-    async def _finish(self, rest: Stepper, envelope: Envelope, pending: Pending | None, began: float) -> None:
+    async def _finish(self, rest: Stepper, envelope: Envelope, pending: Pending | None, began: float) -> bool:
+        """Take a handler to its end; False if it was evicted meanwhile, and the cell is not its own any more."""
         instance, delivery = rest.instance, self.delivery
         assert delivery is not None
         try:
@@ -291,10 +293,16 @@ class Cell:
                 self._fail(instance, envelope, pending, Overrun() if late else exc)
         finally:
             delivery.active = False
-            if self._overtime is not None:
-                self._overtime.slot.discard(self._overtime)
-            self.delivery = self._waiting = self._overtime = None
-            self.tally.record(_now() - began)
+            evicted = self.delivery is not delivery
+            if not evicted:
+                self._let_go()
+                self.tally.record(_now() - began)
+        return not evicted
+
+    def _let_go(self) -> None:
+        if self._overtime is not None:
+            self._overtime.slot.discard(self._overtime)
+        self.delivery = self._waiting = self._overtime = None
 
     def _take(self, now: float) -> Entry | None:
         envelope, pending = self._box.popleft()
@@ -401,6 +409,17 @@ class Cell:
         if runner is not None and self.work is RUNNING:
             self.stopped = self.stopped or reason
             runner.cancel()
+
+    def evict(self, reason: str) -> None:
+        """Give up on the message in hand and be quiet at once, whatever its handler still does; only while paused.
+
+        Its caller is answered.  The handler is cancelled; if it ignores that, it goes on as nobody's.
+        """
+        self._give_up(reason)
+        if self.work is RUNNING:
+            self._let_go()
+            self.swap(self.instance)
+            self._settle()
 
     def _give_up(self, reason: str) -> None:
         delivery = self.delivery

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from math import inf
 from typing import Any, TypeVar
 
 from hostcore.config import ModuleConfig, cache_dir
@@ -22,6 +23,7 @@ from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
 from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
+from hostcore.runtime.history import Remains
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
@@ -42,8 +44,8 @@ class Loader:
 
     # --- finding -----------------------------------------------------------------------------------------------
 
-    def release(self, name: str, wish: Wish, scan: Scan) -> Release:
-        """Return the release to load for module `name`, of those that `scan` found.
+    def release(self, name: str, wish: Wish, scan: Scan | None) -> Release:
+        """Return the release to load for module `name`, of those that `scan` found; None: as it is installed now.
 
         Raises:
             LoadError: There is none, or it is disabled.
@@ -59,15 +61,21 @@ class Loader:
         """Return what the host's configuration says of module `name`."""
         return self._parts.config.modules.get(name, ModuleConfig())
 
-    def describe(self, name: str, wish: Wish, scan: Scan) -> Described:
+    def describe(self, name: str, wish: Wish, scan: Scan | None = None) -> Described:
         """Return a module's release and manifest; imports nothing."""
         release = self.release(name, wish, scan)
         return release, read_manifest(release.manifest, name, release.label)
 
     # --- making ------------------------------------------------------------------------------------------------
 
-    async def prepare(self, record: Record, wish: Wish, described: Described) -> Copy:
+    async def prepare(self, record: Record, wish: Wish, described: Described, kept: Any = None) -> Copy:
         """Import a new copy of a module, check its hooks, and initialise it, beside whatever serves now.
+
+        Args:
+            record: The module.
+            wish: How it was asked for.
+            described: Its release and manifest.
+            kept: What a generation before was made of, to be made again.
 
         Raises:
             HostcoreError: Named by what went wrong; nothing of the copy is left.
@@ -78,8 +86,8 @@ class Loader:
         config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
         host = self._choose_host(release, manifest, wish.isolation or settings.isolation)
         record.generations += 1
-        copy = Copy(record.generations, release, manifest, limits, host)
-        copy.instance = await self._host(host, release).load(self._job(copy))
+        copy = Copy(record.generations, wish, release, manifest, limits, host)
+        copy.instance = await self._host(host, release).load(self._job(copy, kept))
         try:
             await self._initialize(record, copy, config)
         except BaseException:
@@ -87,7 +95,7 @@ class Loader:
             raise
         return copy
 
-    def _job(self, copy: Copy) -> Job:
+    def _job(self, copy: Copy, kept: Any) -> Job:
         config = self._parts.config
         limit = copy.limits.message
         return Job(
@@ -98,6 +106,7 @@ class Loader:
             load_time=config.load_timeout,
             message_limit=config.message_limit if limit is None else min(limit, config.message_limit),
             third_party=self._third_party(),
+            kept=kept,
         )
 
     def _choose_host(self, release: Release, manifest: Manifest, asked: str | None) -> str:
@@ -199,7 +208,7 @@ class Loader:
             subscriptions.add(pattern, cell)
         self._ports[copy].initializing = False
 
-    async def dispose(self, copy: Copy, *, collect: bool = False) -> tuple[str, ...]:
+    async def dispose(self, copy: Copy, within: float = inf) -> Remains:
         """Take a copy down, calling `shutdown` if it was initialised; return what could not be let go of.
 
         A `shutdown` that raises is reported as an event; the copy goes all the same.  Nor does cancelling stop it
@@ -207,18 +216,17 @@ class Loader:
 
         Args:
             copy: A copy that serves no more, or not yet.
-            collect: Collect garbage, to find what is still alive of it.
+            within: The seconds that `shutdown` may take, besides its own limit.
         """
         instance, copy.instance = copy.instance, None
         if instance is None:
-            return ()
-        return await to_its_end(self._dispose(copy, instance, collect))
+            return Remains(copy.number, copy.release.version)
+        return await to_its_end(self._dispose(copy, instance, within))
 
-    async def _dispose(self, copy: Copy, instance: HostedInstance, collect: bool) -> tuple[str, ...]:
-        left: list[str] = []
+    async def _dispose(self, copy: Copy, instance: HostedInstance, within: float) -> Remains:
         if copy.initialized:
             try:
-                await instance.call("shutdown")
+                await instance.call("shutdown", within)
             except HostcoreError as error:
                 self._parts.events.tell(
                     "hostcore.handler.failed", module=copy.release.name, hook="shutdown", topic="", sender="host",
@@ -230,11 +238,24 @@ class Loader:
             copy.context = None
         if ports is not None:
             ports.close()
-        left += await instance.close()
-        if collect:
-            gc.collect()
-            left += instance.survivors()
-        return tuple(left)
+        return Remains(copy.number, copy.release.version, instance, await instance.close())
+
+    async def leaks(self, gone: Iterable[Remains]) -> list[tuple[str, ...]]:
+        """Collect garbage, and return for each copy that was taken down what is still alive of it.
+
+        Looking for what holds them passes over the whole heap several times: in a thread, and only if something is.
+        """
+        gc.collect()
+        found = []
+        for remains in gone:
+            lives = remains.instance is not None and remains.instance.survivors()
+            held = await asyncio.to_thread(_held, remains.instance) if lives else ()
+            found.append((*remains.left, *held))
+        return found
+
+
+def _held(instance: HostedInstance | None) -> tuple[str, ...]:
+    return () if instance is None else tuple(map(str, instance.holders()))
 
 
 async def to_its_end(work: Awaitable[T]) -> T:

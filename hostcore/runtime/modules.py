@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.manifest import Manifest
-from hostcore.errors import HostcoreError, LifecycleError, LoadError, ReloadError, ResolutionError
+from hostcore.errors import HostcoreError, LifecycleError, LoadError, ResolutionError
 from hostcore.hosts import faults
 from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
-from hostcore.runtime.loading import Described, Loader, drain
+from hostcore.runtime.loading import Described, Loader, drain, to_its_end
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.planning import Planner
-from hostcore.runtime.registry import Record, Wish
-from hostcore.runtime.reload import reload
+from hostcore.runtime.registry import Copy, Record, Wish
+from hostcore.runtime.reload import Orders
+from hostcore.runtime.reloads import Reloads
 from hostcore.runtime.reports import ReloadReport
 
 NOT_INSTALLED = "HC202"
 log = logging.getLogger("hostcore")
+
+
+def plain_holder(holder: object) -> dict[str, Any]:
+    """Return what a host tells of a holder as plain data."""
+    chain = list(getattr(holder, "chain", ()))
+    return {"what": getattr(holder, "what", str(holder)), "root": getattr(holder, "root", ""), "chain": chain}
 
 
 class LoadOutcome(NamedTuple):
@@ -40,6 +49,7 @@ class Modules:
         self._parts = parts
         self._loader = loader
         self._planner = Planner(parts, loader)
+        self.reloads = Reloads(parts, loader, self._planner, self.load)
         self._closing = False
 
     # --- load --------------------------------------------------------------------------------------------------
@@ -137,6 +147,7 @@ class Modules:
                 raise LifecycleError(f"{record.name!r} is not loaded: the system is being stopped")
             record.signal(Signal.LOAD)
             record.wish, record.error = wish, None
+            began = time.perf_counter()
             record.ordered_after = (*map(str, manifest.requires), *manifest.after)
             record.cell = self._new_cell(record.name)
             parts.bus.add(record.cell)
@@ -158,6 +169,9 @@ class Modules:
             record.on_demand = False
             record.signal(Signal.READY)
             record.cell.resume()
+            parts.histories[record.name].note(
+                "loaded", generation=copy.number, version=copy.release.version, since=began
+            )
             parts.events.tell(
                 events.LOADED, module=record.name, version=copy.release.version, generation=copy.number, host=copy.host
             )
@@ -177,6 +191,7 @@ class Modules:
         # Kept for as long as the module is not loaded again: it must not hold frames and exceptions of the module.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         record.error = error
+        self._parts.histories[record.name].note("failed", generation=record.generations, reason=error.message)
         self._parts.bus.remove(record.name, f"{record.name!r} could not be loaded: {error.message}")
         self._parts.events.tell(events.FAILED, module=record.name, error=error.as_data())
 
@@ -189,25 +204,33 @@ class Modules:
 
     # --- reload ------------------------------------------------------------------------------------------------
 
-    async def reload(self, name: str, wish: Wish, scan: Scan, *, strict: bool) -> ReloadReport:
+    async def reload(self, name: str, wish: Wish, scan: Scan, orders: Orders, *, cascade: bool = False) -> ReloadReport:
         """Replace a module's copy by a new one; one that failed to load is loaded anew.
 
         Raises:
             UnknownModuleError: It was never loaded.
-            ReloadError: `strict`, and the old copy had to serve on.
+            LifecycleError: As `Reloads.reload`.
         """
         record = self._parts.registry.record(name)
-        if record.copy is None:
-            await self.load(name, wish, scan)
-            info = record.info()
-            return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version)
-        async with record.busy:
-            if record.copy is None:
-                raise LifecycleError(f"{name!r} was unloaded meanwhile")
-            report = await reload(self._parts, self._loader, record, wish, scan)
-        if report.rolled_back and strict:
-            raise ReloadError(report)
-        return report
+        if record.copy is not None:
+            return await self.reloads.reload(name, wish, scan, orders, cascade=cascade)
+        await self.load(name, wish, scan)
+        info = record.info()
+        return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version,
+                            why=orders.why)  # fmt: skip
+
+    async def leaks(self, name: str) -> list[dict[str, Any]]:
+        """Return what is still alive of a module's generations that were let go of, as `ModuleSystem.leaks`."""
+        gc.collect()
+        found = []
+        for remains in self._parts.histories[name].remains():
+            assert remains.instance is not None
+            holders = await asyncio.to_thread(remains.instance.holders)
+            found.append({
+                "generation": remains.generation, "version": remains.version,
+                "alive": list(remains.instance.survivors()), "holders": [plain_holder(holder) for holder in holders],
+            })  # fmt: skip
+        return found
 
     # --- unload ------------------------------------------------------------------------------------------------
 
@@ -237,6 +260,8 @@ class Modules:
     async def _unload(self, record: Record, *, collect: bool) -> tuple[str, ...]:
         parts, cell, copy = self._parts, record.cell, record.copy
         reason = f"{record.name!r} was unloaded"
+        if record.end_probation is not None:
+            record.end_probation()
         if cell is not None and record.state is State.RUNNING:
             record.signal(Signal.DRAIN)
             parts.events.tell(events.DRAINING, module=record.name)
@@ -253,12 +278,23 @@ class Modules:
         left: tuple[str, ...] = ()
         try:
             if copy is not None:
-                left = await self._loader.dispose(copy, collect=collect)
+                left = await to_its_end(self._take_down(record, copy, collect=collect))
         finally:
             record.copy = None
             record.signal(Signal.STOP)
             parts.registry.forget(record.name)
             parts.events.tell(events.UNLOADED, module=record.name, leaks=list(left))
+        return left
+
+    async def _take_down(self, record: Record, copy: Copy, *, collect: bool) -> tuple[str, ...]:
+        remains = await self._loader.dispose(copy)
+        left = remains.left
+        if collect:
+            (left,) = await self._loader.leaks([remains])
+        history = self._parts.histories[record.name]
+        history.note("unloaded", generation=copy.number, version=copy.release.version, leaks=left)
+        if left:
+            history.note_remains(remains)
         return left
 
     async def unload_all(self) -> None:
@@ -267,6 +303,7 @@ class Modules:
         One that cannot be stopped is logged and does not keep the others from it.
         """
         self._closing = True
+        await self.reloads.close()
         order = self._planner.plan({}).order
         for name in reversed(order):
             await self._stop_one(name)

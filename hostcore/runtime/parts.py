@@ -11,6 +11,7 @@ from hostcore.hosts.base import Tools
 from hostcore.messaging.bus import Bus
 from hostcore.packages.discovery import Discovery
 from hostcore.runtime.events import Events
+from hostcore.runtime.history import Histories
 from hostcore.runtime.policy import Policy
 from hostcore.runtime.registry import Registry
 
@@ -23,6 +24,7 @@ class Parts(NamedTuple):
     events: Events
     policy: Policy
     registry: Registry
+    histories: Histories
     discovery: Discovery
     tools: Tools
     services: Mapping[str, Any]

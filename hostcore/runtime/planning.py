@@ -108,6 +108,36 @@ class Planner:
             for n, (version, manifest) in self.running().items()
         )
 
+    def check_change(self, described: dict[str, Described]) -> None:
+        """Make sure that all that runs can go on with these releases in place of those that run.
+
+        Raises:
+            ResolutionError: What one of them, or a running module, requires is not there then.
+        """
+        running = self.running()
+        before = order.plan(running).problems
+        after = order.plan({**running, **_plannable(described)}).problems
+        for name, problem in after.items():
+            if name not in before:
+                raise problem
+
+    def missing(self, name: str, wish: Wish, scan: Scan) -> list[str]:
+        """Return the installed modules that the release of `name` requires and that do not run yet."""
+        described = {name: self._loader.describe(name, wish, scan)}
+        there = {**self.running(), **_plannable(described)}
+        found = (self._supplier(need, there, scan) for need in described[name][1].requires)
+        return sorted({other for other in found if other is not None})
+
+    def all_dependents(self, name: str) -> list[str]:
+        """Return the running modules that could not do without module `name`, and those that need them, sorted."""
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            new = set(self.dependents(todo.pop())) - found - {name}
+            found |= new
+            todo += new
+        return sorted(found)
+
     def dependents(self, name: str) -> list[str]:
         """Return the running modules that could not do without module `name`."""
         running = self.running()

@@ -6,8 +6,8 @@ The only place that assigns a module's state.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from hostcore.contract.context import Context
 from hostcore.contract.lifecycle import Signal, State, advance
@@ -17,6 +17,7 @@ from hostcore.hosts.base import HostedInstance
 from hostcore.messaging.cell import Cell
 from hostcore.packages.locating import Release
 from hostcore.runtime.reports import ModuleInfo
+from hostcore.runtime.snapshots import Snapshot
 
 
 class Wish:
@@ -37,8 +38,11 @@ class Wish:
 class Copy:
     """A module's loaded copy: the generation that serves, or one that is being prepared."""
 
-    def __init__(self, number: int, release: Release, manifest: Manifest, limits: Limits, host: str) -> None:
+    def __init__(
+        self, number: int, wish: Wish, release: Release, manifest: Manifest, limits: Limits, host: str
+    ) -> None:
         self.number = number
+        self.wish = wish
         self.release = release
         self.manifest = manifest
         self.limits = limits
@@ -48,6 +52,23 @@ class Copy:
         self.initialized = False
         self.provides: tuple[str, ...] = ()
         self.subscribed: set[str] = set()  # during initialize: the next copy makes its own
+        self.set_aside: dict[str, Any] = {}  # fields of the state that its release does not know
+
+    @property
+    def hooks(self) -> Mapping[str, int]:
+        """The hooks that its instance implements."""
+        return self.instance.hooks if self.instance is not None else {}
+
+
+class Kept(NamedTuple):
+    """A generation that served before and can be gone back to: how to make it again, and the state that it had."""
+
+    number: int
+    wish: Wish
+    release: Release
+    manifest: Manifest
+    code: Any
+    snapshot: Snapshot | None
 
 
 class Record:
@@ -64,6 +85,10 @@ class Record:
         self.ordered_after: tuple[str, ...] = ()
         self.on_demand = False
         self.busy = asyncio.Lock()  # one load, reload or unload of a module at a time
+        self.waiting = 0  # reloads that wait for `busy`
+        self.snapshot: Snapshot | None = None  # the last good one
+        self.kept: list[Kept] = []  # oldest first
+        self.end_probation: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         number = f"#{self.copy.number}" if self.copy else ""

@@ -1,135 +1,345 @@
-"""Reload: a new copy beside the old one, the state moved over, one switch.
+"""The reload transaction: one module, or several that depend on each other, all or none.
 
-    prepare   find the release anew, import it as a new generation, initialise it     the old one serves
-    drain     finish the message in hand; later ones wait in the mailbox              downtime begins
-    snapshot  get_state of the old copy, encoded and decoded: no object is shared
-    restore   migrate_state if the version of the state differs, then restore_state
-    swap      the new copy behind the address; the mailbox goes on                    downtime ends
-    retire    shutdown and drop the old copy, collect it, name what is left
+    prepare   find the release anew, import it beside the old generation, initialise it     the old one serves
+    drain     finish the message in hand; later ones wait in the mailbox                    downtime begins
+    snapshot  get_state of the old generation, encoded: no object is shared
+    migrate   migrate_state, if the version of the state differs
+    restore   restore_state of the new generation
+    verify    check_health, and the probe that the manifest names
+    swap      the new generation behind the address; the mailbox goes on                    downtime ends
+    retire    shut the old generation down, drop and collect it, name what is left          the new one serves
 
-Anything that fails before the swap leaves the old copy serving; the report says what and why.
+Whatever happens before the swap, a failure, a passed deadline or a cancellation, is undone: the old generations serve
+on as if nothing had been tried.  After the swap nothing can fail any more; a cancellation then waits for the end.
+
+A module drains after those that require it, so that none of them waits for it with a message in hand.
 """
 
 from __future__ import annotations
 
+import asyncio
+import enum
 import time
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from packaging.version import Version
 
 from hostcore.contract.lifecycle import Signal
-from hostcore.errors import HostcoreError, LimitError, StateError
+from hostcore.errors import HostcoreError, LimitError, ModuleError, StateError
+from hostcore.hosts import faults
 from hostcore.messaging import wire
-from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
-from hostcore.runtime.loading import Loader, drain
+from hostcore.runtime.history import Remains
+from hostcore.runtime.loading import Described, Loader, drain, to_its_end
 from hostcore.runtime.parts import Parts
-from hostcore.runtime.registry import Copy, Record, Wish
+from hostcore.runtime.phases import Phase, time_limit
+from hostcore.runtime.probing import check_health, send_probe
+from hostcore.runtime.registry import Copy, Kept, Record, Wish
 from hostcore.runtime.reports import ReloadReport
+from hostcore.runtime.snapshots import Snapshot, complete, encode_state, unknown_fields
 
 
-class _Story:
-    """What is known of a reload so far."""
+class StateFrom(enum.Enum):
+    """Which state the new generation gets."""
 
-    def __init__(self, record: Record, old: Copy) -> None:
-        self.began = time.perf_counter()
+    CURRENT = "current"
+    """What the old generation gives now."""
+    LAST = "last"
+    """The last good snapshot; the old generation is not asked, and a message that it is stuck in is given up on."""
+    FRESH = "fresh"
+    """None; otherwise as LAST."""
+
+
+class Orders(NamedTuple):
+    """How a reload is to be done, and why."""
+
+    state: StateFrom = StateFrom.CURRENT
+    why: str = "asked"
+    kind: str = "reload"
+
+
+class Member:
+    """One module's part in a transaction; `find` tells the release to load, `kept` is what to go back to."""
+
+    def __init__(self, record: Record, wish: Wish, find: Callable[[], Described], kept: Kept | None = None) -> None:
+        assert record.copy is not None
+        assert record.cell is not None
+        self.record, self.wish, self.find, self.kept = record, wish, find, kept
+        self.cell = record.cell
+        self.old: Copy = record.copy
+        self.new: Copy | None = None
+        self.described: Described | None = None
+        self.snapshot: Snapshot | None = None
+        self.state: Any = None
+        self.draining = self.paused = False
         self.held_since = 0.0
         self.facts: dict[str, Any] = {
-            "module": record.name,
-            "old_generation": old.number,
-            "new_generation": record.generations + 1,
-            "old_version": old.release.version,
-        }
+            "module": record.name, "old_generation": self.old.number, "new_generation": record.generations + 1,
+            "old_version": self.old.release.version,
+        }  # fmt: skip
+        self.phases: dict[str, float] = {}
 
-    def serving(self) -> None:
-        """Note the end of the downtime."""
+    @property
+    def made(self) -> Copy:
+        """The new copy, once it is there."""
+        assert self.new is not None
+        assert self.new.instance is not None
+        return self.new
+
+    def goes_back(self) -> bool:
+        """Tell whether the new release is an older one, or the old copy came from a newer one."""
+        assert self.snapshot is not None
+        new, old = self.made, self.old
+        older = Version(new.release.version) < Version(old.release.version)
+        return older or self.snapshot.version > new.manifest.state_version or bool(old.set_aside)
+
+    def resume(self) -> None:
+        """Let messages through again."""
+        if self.draining:
+            self.record.signal(Signal.RESUME)
+        if self.paused:
+            self.cell.resume()
+        self.draining = self.paused = False
         if self.held_since:
-            self.facts["downtime_ms"] = round((time.perf_counter() - self.held_since) * 1000, 3)
+            self.facts["downtime_ms"] = _ms(self.held_since)
             self.held_since = 0.0
 
-    def report(self, **facts: Any) -> ReloadReport:
-        """Return the report."""
-        duration = round((time.perf_counter() - self.began) * 1000, 3)
-        return ReloadReport(**{**self.facts, "duration_ms": duration, **facts})
+
+class Transaction:
+    """One reload.  Call `run` once, with every member's `busy` held; members come in the order of their loads."""
+
+    def __init__(
+        self, parts: Parts, loader: Loader, members: Sequence[Member], orders: Orders,
+        check: Callable[[dict[str, Described]], None],
+    ) -> None:  # fmt: skip
+        self._parts, self._loader, self._members, self._orders = parts, loader, members, orders
+        self._check = check
+        self._began = time.perf_counter()
+        self._phase = Phase.PREPARE
+        self._at = members[0]
+
+    async def run(self) -> list[ReloadReport]:
+        """Reload all members, or none; return their reports.
+
+        Raises:
+            asyncio.CancelledError: It was cancelled; before the swap all is as it was, after it all is done.
+        """
+        try:
+            await self._to_the_swap()
+        except BaseException as exc:
+            reports = await to_its_end(self._undo(exc))
+            if not isinstance(exc, Exception):
+                raise
+            return reports
+        return await to_its_end(self._retire())
+
+    # --- the phases --------------------------------------------------------------------------------------------
+
+    async def _to_the_swap(self) -> None:
+        forward, backward = self._members, self._members[::-1]
+        self._find()
+        for phase, members, work in (
+            (Phase.PREPARE, forward, self._prepare),
+            (Phase.DRAIN, backward, self._drain),
+            (Phase.SNAPSHOT, forward, self._snapshot),
+            (Phase.MIGRATE, forward, self._migrate),
+            (Phase.RESTORE, forward, self._restore),
+            (Phase.VERIFY, forward, self._verify),
+        ):
+            for member in members:
+                async with self._timed(phase, member) as seconds:
+                    await work(member, seconds)
+        self._swap()
+
+    @asynccontextmanager
+    async def _timed(self, phase: Phase, member: Member) -> AsyncIterator[float]:
+        """Do one phase for one member, within its deadline; that of the drain is the drain's own affair."""
+        self._phase, self._at = phase, member
+        limit = time_limit(phase, self._parts.config)
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(limit if phase is not Phase.DRAIN else None) as scope:
+                yield limit
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise LimitError(
+                f"phase {phase.value!r} of {member.record.name!r} did not end within {limit:.3g} s", code="HC802",
+                hint=f"raise reload.{phase.value} in the host's configuration, or look at what the module does in it",
+            ) from None  # fmt: skip
+        finally:
+            member.phases[phase.value] = _ms(began)
+
+    def _find(self) -> None:
+        for member in self._members:
+            self._at = member
+            member.described = member.find()
+            member.facts["new_version"] = member.described[0].version
+        self._check({member.record.name: member.described for member in self._members if member.described})
+
+    async def _prepare(self, member: Member, _: float) -> None:
+        assert member.described is not None
+        code = member.kept.code if member.kept is not None else None
+        member.new = await self._loader.prepare(member.record, member.wish, member.described, code)
+
+    async def _drain(self, member: Member, seconds: float) -> None:
+        record, cell = member.record, member.cell
+        record.signal(Signal.DRAIN)
+        member.draining, member.held_since = True, time.perf_counter()
+        drained = await drain(cell, seconds)
+        member.paused = True
+        if drained:
+            return
+        if self._orders.state is StateFrom.CURRENT:
+            raise StateError(
+                record.name, f"the message in hand did not end within {seconds:.3g} s", label=member.old.release.label,
+                hint="replace it all the same, with its last good snapshot or afresh: --state last, --state fresh",
+            )  # fmt: skip
+        cell.evict(f"{record.name!r} was replaced while it handled this message")
+
+    async def _snapshot(self, member: Member, seconds: float) -> None:
+        record, old = member.record, member.old
+        if self._orders.state is StateFrom.FRESH:
+            return
+        if self._orders.state is StateFrom.LAST:
+            member.snapshot = member.kept.snapshot if member.kept is not None else record.snapshot
+            if member.snapshot is None and "get_state" in old.hooks:
+                raise StateError(record.name, "there is no snapshot yet", label=old.release.label,
+                                 hint="start afresh: --state fresh")  # fmt: skip
+        elif "get_state" in old.hooks:
+            assert old.instance is not None
+            state = complete(await old.instance.call("get_state", seconds), old.set_aside)
+            data = encode_state(state, module=record.name, label=old.release.label, limit=self._state_limit(member))
+            member.snapshot = record.snapshot = Snapshot(
+                data, old.manifest.state_version, old.number, old.release.version
+            )
+
+    def _state_limit(self, member: Member) -> int:
+        limits = (member.old.limits.state, member.made.limits.state, self._parts.config.state_limit)
+        return min(limit for limit in limits if limit is not None)
+
+    async def _migrate(self, member: Member, seconds: float) -> None:
+        snapshot, new = member.snapshot, member.made
+        if snapshot is None or "restore_state" not in new.hooks:
+            return
+        member.state = snapshot.value()
+        reads = new.manifest.state_version
+        assert new.instance is not None
+        if snapshot.version == reads:
+            return
+        if "migrate_state" in new.hooks:
+            state = await new.instance.call("migrate_state", seconds, state=member.state, from_version=snapshot.version)
+            member.state = state
+        elif snapshot.version > reads and not new.instance.accepts("restore_state", "from_version"):
+            # Newer code may know older shapes; older code cannot know newer ones, unless it says so.
+            raise StateError(
+                member.record.name,
+                f"its state is of version {snapshot.version} ({snapshot.release}); this release reads version {reads}",
+                code="HC322", label=new.release.label,
+                hint="implement migrate_state, or have restore_state take from_version; or start afresh: --state fresh",
+            )  # fmt: skip
+
+    async def _restore(self, member: Member, seconds: float) -> None:
+        snapshot, new = member.snapshot, member.made
+        if snapshot is None or "restore_state" not in new.hooks:
+            return
+        assert new.instance is not None
+        state, member.state = member.state, None
+        await new.instance.call("restore_state", seconds, state=state, from_version=snapshot.version)
+        if "get_state" in new.hooks and member.goes_back():
+            returned = await new.instance.call("get_state", seconds)
+            new.set_aside = unknown_fields(snapshot.value(), returned)
+
+    async def _verify(self, member: Member, seconds: float) -> None:
+        await check_health(member.made, seconds)
+        await send_probe(self._parts, member.made, seconds)
+
+    def _swap(self) -> None:
+        self._phase = Phase.SWAP
+        began = time.perf_counter()
+        switched: list[Member] = []
+        try:
+            for member in self._members:
+                self._at = member
+                switched.append(member)
+                self._loader.activate(member.record, member.made)
+        except BaseException:
+            for member in switched:
+                self._loader.activate(member.record, member.old)
+            raise
+        for member in self._members:  # nothing below can fail
+            member.phases[Phase.SWAP.value] = _ms(began)
+            member.facts["held_messages"] = member.cell.depth
+            member.record.wish = member.wish
+            self._keep(member)
+            member.resume()
+
+    def _keep(self, member: Member) -> None:
+        record, old = member.record, member.old
+        if member.kept is not None:  # gone back to: what came after it is no more
+            record.kept = [kept for kept in record.kept if kept.number < member.kept.number]
+            return
+        assert old.instance is not None
+        snapshot = member.snapshot or record.snapshot
+        kept = Kept(old.number, old.wish, old.release, old.manifest, old.instance.keep(), snapshot)
+        count = self._parts.config.reload.keep
+        record.kept = [*record.kept, kept][-count:] if count else []
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    async def _retire(self) -> list[ReloadReport]:
+        self._phase = Phase.RETIRE
+        seconds = time_limit(Phase.RETIRE, self._parts.config)
+        gone = []
+        for member in self._members:
+            began = time.perf_counter()
+            gone.append(await self._loader.dispose(member.old, seconds))
+            member.phases[Phase.RETIRE.value] = _ms(began)
+        return await self._tell(gone)
+
+    async def _undo(self, exc: BaseException) -> list[ReloadReport]:
+        for member in self._members:  # first of all, the old ones serve
+            member.resume()
+        seconds = time_limit(Phase.RETIRE, self._parts.config)
+        facts = {"rolled_back": True, "phase": self._phase.value, **_told(exc)}
+        if isinstance(exc, Exception):
+            exc.__traceback__ = None  # its frames hold the new copies
+        gone: list[Remains] = []
+        for member in reversed(self._members):
+            new, member.new = member.new, None
+            gone.insert(0, await self._loader.dispose(new, seconds) if new is not None else Remains(0, ""))
+        if len(self._members) > 1:
+            facts["reason"] = f"{self._at.record.name}: {facts['reason']}"
+        return await self._tell(gone, **facts)
+
+    async def _tell(self, gone: list[Remains], **facts: Any) -> list[ReloadReport]:
+        leaks = await self._loader.leaks(gone)
+        reports = []
+        for member, remains, found in zip(self._members, gone, leaks, strict=True):
+            report = ReloadReport(**{
+                **member.facts, "duration_ms": _ms(self._began), "phases_ms": member.phases, "leaks": found,
+                "kind": self._orders.kind, "why": self._orders.why,
+                "undone": remains.instance.undone if remains.instance is not None else (), **facts,
+            })  # fmt: skip
+            history = self._parts.histories[member.record.name]
+            history.note_reload(report)
+            if found:
+                history.note_remains(remains)
+            self._parts.events.tell(events.RELOADED, **wire.decode_raw(wire.encode_raw(report)))
+            reports.append(report)
+        return reports
 
 
-async def reload(parts: Parts, loader: Loader, record: Record, wish: Wish, scan: Scan) -> ReloadReport:
-    """Replace the copy of a running module; call with `record.busy` held.
-
-    Returns:
-        The report; if `rolled_back`, the old copy serves on and `reason` says why.
-    """
-    old = record.copy
-    assert old is not None
-    story = _Story(record, old)
-    new: Copy | None = None
-    try:
-        new = await loader.prepare(record, wish, loader.describe(record.name, wish, scan))
-        story.facts["new_version"] = new.release.version
-        await _switch(parts, loader, record, old, new, story)
-    except BaseException as exc:
-        if record.copy is old:
-            if new is not None:
-                await loader.dispose(new)
-            story.serving()
-            if isinstance(exc, Exception):
-                reason = str(exc) if isinstance(exc, HostcoreError) else f"{type(exc).__name__}: {exc}"
-                return _told(parts, story.report(rolled_back=True, reason=reason))
-        raise
-    record.wish = wish
-    left: tuple[str, ...] = ()
-    try:
-        left = await loader.dispose(old, collect=True)
-    finally:  # even if it was cancelled by now, it has been made
-        report = _told(parts, story.report(leaks=left))
-    return report
+def _ms(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)
 
 
-def _told(parts: Parts, report: ReloadReport) -> ReloadReport:
-    parts.events.tell(events.RELOADED, **wire.decode_raw(wire.encode_raw(report)))
-    return report
-
-
-async def _switch(parts: Parts, loader: Loader, record: Record, old: Copy, new: Copy, story: _Story) -> None:
-    cell = record.cell
-    assert cell is not None
-    record.signal(Signal.DRAIN)
-    story.held_since = time.perf_counter()
-    paused = False
-    try:
-        limit = parts.config.handler_timeout
-        paused = await drain(cell, limit)
-        if not paused:
-            cell.resume()
-            raise StateError(record.name, f"the message in hand did not end within {limit:.3g} s",
-                             label=old.release.label)  # fmt: skip
-        await _move_state(parts, record, old, new)
-        story.facts["held_messages"] = cell.depth
-        loader.activate(record, new)
-    finally:
-        record.signal(Signal.RESUME)
-        if paused:
-            cell.resume()
-            story.serving()
-
-
-async def _move_state(parts: Parts, record: Record, old: Copy, new: Copy) -> None:
-    assert old.instance is not None
-    assert new.instance is not None
-    if "get_state" not in old.instance.hooks or "restore_state" not in new.instance.hooks:
-        return
-    state = _copied(record, old, new, await old.instance.call("get_state"), parts.config.state_limit)
-    version = old.manifest.state_version
-    if version != new.manifest.state_version and "migrate_state" in new.instance.hooks:
-        state = await new.instance.call("migrate_state", state=state, from_version=version)
-    await new.instance.call("restore_state", state=state, from_version=version)
-
-
-def _copied(record: Record, old: Copy, new: Copy, state: Any, ceiling: int) -> Any:
-    """Return `state` encoded and decoded: the two copies share no object."""
-    limit = min(x for x in (old.limits.state, new.limits.state, ceiling) if x is not None)
-    try:
-        data = wire.encode(state, module=record.name, what="its state", limit=limit)
-    except LimitError as error:
-        raise StateError(record.name, error.message, label=old.release.label, hint="raise limits.state") from None
-    except HostcoreError as error:
-        raise StateError(record.name, error.message, label=old.release.label, hint=error.hint) from None
-    return wire.decode_raw(data)
+def _told(exc: BaseException) -> dict[str, str]:
+    """Return an error as a report tells it."""
+    if isinstance(exc, HostcoreError):
+        return {"reason": str(exc), "traceback": exc.traceback if isinstance(exc, ModuleError) else ""}
+    if isinstance(exc, Exception):
+        return {"reason": faults.summary_of(exc), "traceback": faults.traceback_of(exc)}
+    return {"reason": "it was cancelled"}

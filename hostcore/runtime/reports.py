@@ -61,7 +61,14 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
         held_messages: How many messages were waiting when the new copy took over.
         rolled_back: The old copy serves on.
         reason: Why it was rolled back, or "".
-        leaks: What is still alive of the old copy, by name.
+        leaks: What is still alive of the copy that went, by name.
+        kind: "reload", or "rollback": back to a kept generation.
+        why: Who or what caused it.
+        phase: The phase in which it failed, or "".
+        traceback: What the module's code raised, formatted, or "".
+        phases_ms: Phase -> how long it took for this module.
+        undone: What the copy that went had left in the process, and was taken back.
+        others: The reports of the modules that were reloaded with it.
     """
 
     module: str
@@ -75,3 +82,10 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     rolled_back: bool = False
     reason: str = ""
     leaks: tuple[str, ...] = ()
+    kind: str = "reload"
+    why: str = ""
+    phase: str = ""
+    traceback: str = ""
+    phases_ms: dict[str, float] = {}
+    undone: tuple[str, ...] = ()
+    others: tuple[ReloadReport, ...] = ()

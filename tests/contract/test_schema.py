@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hostcore.config import HostConfig, ModuleConfig, PolicyConfig, config_schema, load_config
-from hostcore.contract.manifest import Limits, Manifest, manifest_schema, parse_manifest
+from hostcore.config import HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, config_schema, load_config
+from hostcore.contract.manifest import Limits, Manifest, Probe, manifest_schema, parse_manifest
 from hostcore.contract.options import Option
 from hostcore.contract.permissions import BARE, TARGETED
 
@@ -72,7 +72,10 @@ def test_references_lead_somewhere():
 
 @pytest.mark.parametrize(
     ("page", "structs"),
-    [("manifest.md", (Manifest, Limits, Option)), ("configuration.md", (HostConfig, ModuleConfig, PolicyConfig))],
+    [
+        ("manifest.md", (Manifest, Limits, Option, Probe)),
+        ("configuration.md", (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig)),
+    ],
 )
 def test_pages_name_every_key_and_no_other(page, structs):
     """The tables of a reference page list exactly the keys that exist."""
