@@ -24,9 +24,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from packaging.version import Version
-
 from hostcore.contract.lifecycle import Signal
+from hostcore.contract.versions import parse_version
 from hostcore.errors import HostcoreError, LimitError, ModuleError, StateError
 from hostcore.hosts import faults
 from hostcore.messaging import wire
@@ -92,7 +91,7 @@ class Member:
         """Tell whether the new release is an older one, or the old copy came from a newer one."""
         assert self.snapshot is not None
         new, old = self.made, self.old
-        older = Version(new.release.version) < Version(old.release.version)
+        older = parse_version(new.release.version) < parse_version(old.release.version)
         return older or self.snapshot.version > new.manifest.state_version or bool(old.set_aside)
 
     def resume(self) -> None:
