@@ -39,6 +39,7 @@ class Climb:
         self.known = known
         self.region = region
         self.up: dict[int, dict[int, None]] = {}
+        self._down: dict[int, dict[int, None]] = {}
         self.carriers: set[int] = set()
         self.roots: dict[int, Label] = {}
         self.unseen: dict[int, int] = {}
@@ -63,8 +64,7 @@ class Climb:
 
     def unfinished(self) -> Iterator[int]:
         """Yield the objects outside that are still to be asked about."""
-        for carrier in sorted(self.carriers - self._asked - self.roots.keys()):
-            yield carrier
+        yield from sorted(self.carriers - self._asked - self.roots.keys())
         for number in self.above(self.unnamed()):
             if number not in self._asked and number not in self.roots and number not in self.carriers:
                 yield number
@@ -75,14 +75,10 @@ class Climb:
         return [owner for owner in self.owners if owner not in named]
 
     def _named(self) -> set[int]:
-        below: dict[int, list[int]] = {}
-        for number, holders in self.up.items():
-            for holder in holders:
-                below.setdefault(holder, []).append(number)
         found = set(self.roots)
         queue = list(found)
         while queue:
-            for number in below.get(queue.pop(), ()):
+            for number in self._down.get(queue.pop(), ()):
                 if number not in found and number not in self.region.members:
                     found.add(number)
                     queue.append(number)
@@ -130,6 +126,7 @@ class Climb:
         self._note(holder)
         for number in referred:
             self.up.setdefault(number, {})[holder] = None
+            self._down.setdefault(holder, {})[number] = None
             if number in self.region.members or number in self.carriers:
                 self.owners[holder] = None
 
@@ -152,16 +149,21 @@ class Climb:
         if is_carrier(obj):
             self.carriers.add(holder)
         del obj
-        for number in self.below(holder):
+        for number in self._referred(holder):
             if number in self.region.members:
                 self.region.account(number, 1)
 
     def below(self, holder: int) -> list[int]:
-        """Return what of the region and of the graph an object outside refers to, once for each reference."""
+        """Return what of the region and of the graph an object outside refers to."""
+        known = self._down.get(holder, {})
+        found = [n for n in self._referred(holder) if n in known or n in self.region.members]
+        return list(dict.fromkeys([*found, *known]))  # those found from below may be hidden from above by now
+
+    def _referred(self, holder: int) -> list[int]:
         found = [self.known.get(obj) for obj in gc.get_referents(self.known.objects[holder])]
-        if type(self.known.objects[holder]) in (list, tuple):
+        if issubclass(type(self.known.objects[holder]), (list, tuple)):
             found.reverse()  # these are looked through from behind
-        return [n for n in found if n is not None and (n in self.region.members or holder in self.up.get(n, ()))]
+        return [number for number in found if number is not None]
 
     def is_dead(self, owner: int) -> bool:
         """Tell whether an owner that no root leads to is held by nothing but the region, or is garbage."""

@@ -15,7 +15,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from hostcore.generations.looking import code_name, instance_dict, text
+from hostcore.generations.looking import code_name, entry, instance_dict, text
 
 _SNAPSHOT_REFERENCES = 3
 """Of a snapshot that nobody else holds: by the frame, by the variable that it is read into, and by getrefcount."""
@@ -58,7 +58,7 @@ def uses(objects: dict[int, Any], own: types.CodeType) -> dict[int, Use]:
         objects: What to look for.
         own: The code of the function that searches; it, and what it calls, do not count.
     """
-    numbers = {id(obj): number for number, obj in objects.items()}
+    numbers = {id(content(obj)): number for number, obj in objects.items()}
     codes = {id(obj.__code__): number for number, obj in objects.items() if type(obj) is types.FunctionType}
     found: dict[int, Use] = {}
     names = _thread_names()
@@ -74,6 +74,14 @@ def uses(objects: dict[int, Any], own: types.CodeType) -> dict[int, Use]:
     return found
 
 
+def content(obj: Any) -> Any:
+    """Return what a variable is seen to hold: one that an inner function shares lies in a cell."""
+    try:
+        return obj.cell_contents if type(obj) is types.CellType else obj
+    except ValueError:  # an empty cell
+        return obj
+
+
 def _note(found: dict[int, Use], number: int, use: Use) -> None:
     """Keep the first use, but rather one of another thread, and rather a variable than a call."""
     known = found.get(number)
@@ -83,16 +91,18 @@ def _note(found: dict[int, Use], number: int, use: Use) -> None:
 
 def _stack(frame: types.FrameType | None, own: types.CodeType | None) -> Iterator[types.FrameType]:
     """Yield the frames of a thread, the innermost first; those up to that of the code `own` are left out."""
-    inner = frame
-    while own is not None and inner is not None:
-        inner, here = inner.f_back, inner
+    while own is not None and frame is not None:
+        here, frame = frame, frame.f_back
         if here.f_code is own:
-            frame = inner
             break
     while frame is not None:
         yield frame
         frame = frame.f_back
 
 
-def _thread_names() -> dict[int | None, str]:
-    return {thread.ident: text((instance_dict(thread) or {}).get("_name")) for thread in threading.enumerate()}
+def _thread_names() -> dict[Any, str]:
+    found = {}
+    for thread in threading.enumerate():
+        attributes = instance_dict(thread) or {}
+        found[entry(attributes, "_ident")] = text(entry(attributes, "_name"))
+    return found

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from hostcore.generations import roots
 from hostcore.generations.climbing import Climb
 from hostcore.generations.looking import describe
-from hostcore.generations.naming import Label, step
+from hostcore.generations.naming import Label, enter, step
 from hostcore.generations.region import Known, Region, Survivors
 
 _LIMIT = 20
@@ -110,9 +110,9 @@ class _Report:
             if number in self._labels:
                 continue
             self._labels[number] = label
-            for child in dict.fromkeys(self._climb.below(number)):
+            for child in self._climb.below(number):
                 if child not in self._labels and child not in self._region.members:
-                    named = step(label, self._objects[number], self._objects[child])
+                    named = enter(step(label, self._objects[number], self._objects[child]), self._objects[child])
                     heapq.heappush(first, (named.cost, len(str(named)), child, named))
 
     def _all_roots(self) -> list[tuple[int, Label]]:
@@ -147,7 +147,7 @@ class _Report:
         label = self._labels.get(head) or self._not_found(head)
         if label is None:
             return []
-        found = [self._carried(label, head, child) for child in dict.fromkeys(self._climb.below(head))]
+        found = [self._carried(label, head, child) for child in self._climb.below(head)]
         places = [(named, held) for named, held in found if held]
         if places and not label.namespace and issubclass(type(self._objects[head]), _COLLECTIONS):
             return [(places[0][0], list(dict.fromkeys(number for _, held in places for number in held)))]
@@ -160,7 +160,8 @@ class _Report:
         label = step(label, self._objects[parent], self._objects[child])
         if child in self._region.members:
             return label, [child]
-        inner = [self._carried(label, child, number) for number in dict.fromkeys(self._climb.below(child))]
+        label = enter(label, self._objects[child])
+        inner = [self._carried(label, child, number) for number in self._climb.below(child)]
         inner = [(named, held) for named, held in inner if held]
         return inner[0][0] if inner else label, [number for _, held in inner for number in held]
 

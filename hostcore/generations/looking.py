@@ -12,21 +12,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from hostcore.generations import table
-from hostcore.generations.belonging import is_class, is_static
+from hostcore.generations.belonging import is_class
 
 _SHORT = 40
+_GENERATORS = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _type_members: Any = type.__dict__
-_MODULE_DICT: Any = types.ModuleType.__dict__["__dict__"]
-_GENERATORS: dict[type, str] = {
-    types.GeneratorType: "gi",
-    types.CoroutineType: "cr",
-    types.AsyncGeneratorType: "ag",
-}
+_module_members: Any = type.__getattribute__(types.ModuleType, "__dict__")
 
 
 def is_a(obj: Any, cls: type) -> bool:
     """Tell whether `obj` is really an instance of `cls`, whose metaclass must be `type`; `__class__` is not asked."""
     return issubclass(type(obj), cls)
+
+
+def is_static(cls: type) -> bool:
+    """Tell whether `cls` is compiled into the interpreter or an extension."""
+    return not _type_members["__flags__"].__get__(cls) & _HEAP_TYPE
 
 
 def mro(cls: type) -> tuple[type, ...]:
@@ -40,9 +42,14 @@ def class_dict(cls: type) -> Any:
     return type.__getattribute__(cls, "__dict__")
 
 
+def items(namespace: Any) -> list[tuple[Any, Any]]:
+    """Return the items of a dictionary, or of a class's namespace."""
+    return list(dict.items(namespace) if is_a(namespace, dict) else namespace.items())
+
+
 def entry(namespace: Any, name: str) -> Any:
     """Return `namespace[name]`, or None; keys of other types than `str` are not compared."""
-    for key, value in list(namespace.items()):
+    for key, value in items(namespace):
         if type(key) is str and key == name:
             return value
     return None
@@ -50,24 +57,26 @@ def entry(namespace: Any, name: str) -> Any:
 
 def module_dict(module: types.ModuleType) -> dict[Any, Any] | None:
     """Return the namespace of a module, of whatever class it is."""
-    found: dict[Any, Any] | None = _MODULE_DICT.__get__(module)
+    found: dict[Any, Any] | None = _module_members["__dict__"].__get__(module)
     return found
 
 
-def instance_dict(obj: Any) -> Any:
+def instance_dict(obj: Any) -> dict[Any, Any] | None:
     """Return the attributes of an instance of a Python class; None if it has none, or hides them."""
+    attributes: Any
     for cls in mro(type(obj)):
         if not is_static(cls):
             descriptor = entry(class_dict(cls), "__dict__")
             if type(descriptor) is types.GetSetDescriptorType:
-                return descriptor.__get__(obj)
+                attributes = descriptor.__get__(obj)
+                return attributes if type(attributes) is dict else None
     return None
 
 
 def slots(obj: Any) -> Iterator[tuple[str, Any]]:
     """Yield the name and value of each filled slot; the attributes of C types that are plain members are such too."""
     for cls in mro(type(obj)):
-        for name, descriptor in list(class_dict(cls).items()):
+        for name, descriptor in items(class_dict(cls)):
             if type(name) is str and type(descriptor) is types.MemberDescriptorType:
                 try:
                     value = descriptor.__get__(obj)
@@ -78,8 +87,13 @@ def slots(obj: Any) -> Iterator[tuple[str, Any]]:
 
 def frame_of(generator: Any) -> types.FrameType | None:
     """Return the frame of a generator, a coroutine or an async generator; None if it is finished, or none of them."""
-    prefix = _GENERATORS.get(type(generator))
-    frame: types.FrameType | None = getattr(generator, f"{prefix}_frame") if prefix else None
+    frame: types.FrameType | None = None
+    if type(generator) is types.CoroutineType:
+        frame = generator.cr_frame
+    elif type(generator) is types.GeneratorType:
+        frame = generator.gi_frame
+    elif type(generator) is types.AsyncGeneratorType:
+        frame = generator.ag_frame
     return frame
 
 
@@ -92,10 +106,10 @@ def text(value: Any) -> str:
 
 def short(key: Any) -> str:
     """Return a dictionary's key as one would write it, shortened."""
-    if type(key) in (str, bytes):
+    if type(key) is str or type(key) is bytes:
         shown = repr(key[:_SHORT])
         return shown if len(key) <= _SHORT else f"{shown[:-1]}...{shown[-1]}"
-    if type(key) in (int, float, bool, type(None)):
+    if key is None or type(key) is int or type(key) is float or type(key) is bool:
         return repr(key)[:_SHORT]
     if is_a(key, str):
         return short(text(key))
@@ -142,7 +156,7 @@ def describe(obj: Any) -> str:
         return f"module {text(entry(module_dict(obj) or {}, '__name__'))}"
     if type(obj) is dict and (name := entry(obj, "__name__")) is not None and entry(obj, "__builtins__") is not None:
         return f"the namespace of {text(name)}"
-    if type(obj) in _GENERATORS:
+    if issubclass(type(obj), _GENERATORS):
         return code_name(obj)
     return f"{_article(type_name(type(obj)))} of {module_of(type(obj))}"
 
@@ -153,12 +167,11 @@ def _article(name: str) -> str:
 
 def code_name(obj: Any) -> str:
     """Return what a frame, a generator or a coroutine runs, as in "coroutine acme.work"."""
-    kind = {"gi": "generator", "cr": "coroutine", "ag": "async generator"}.get(_GENERATORS.get(type(obj), ""), "")
     frame = obj if type(obj) is types.FrameType else frame_of(obj)
+    kind = "function" if frame is obj else type_name(type(obj)).replace("_", " ")
     if frame is None:
         return f"{kind} {text(obj.__qualname__)}"
-    module = text(entry(frame.f_globals, "__name__"))
-    return f"{kind or 'function'} {module}.{frame.f_code.co_qualname}"
+    return f"{kind} {text(entry(frame.f_globals, '__name__'))}.{frame.f_code.co_qualname}"
 
 
 def shortest_name(obj: Any) -> str:
@@ -174,7 +187,8 @@ def _leads_to(name: str, path: str, obj: Any) -> bool:
 
 
 def _holds(module: Any, path: str, obj: Any) -> bool:
-    namespace, found = module_dict(module), None
+    namespace: Any = module_dict(module)
+    found: Any = None
     for part in path.split("."):
         found = entry(namespace, part) if namespace is not None else None
         namespace = class_dict(found) if is_class(found) else None

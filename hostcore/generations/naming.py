@@ -18,14 +18,16 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hostcore.generations.belonging import is_class, is_static
-from hostcore.generations.frames import variable_of
+from hostcore.generations.belonging import is_class
+from hostcore.generations.frames import content, variable_of
 from hostcore.generations.looking import (
     class_dict,
     code_name,
     entry,
     frame_of,
     instance_dict,
+    is_static,
+    items,
     module_dict,
     short,
     slots,
@@ -91,7 +93,7 @@ def step(label: Label, parent: Any, child: Any) -> Label:
         return label.then("")
     if id(child) in label.names:
         return _named(label, label.names[id(child)])
-    return enter(_step(label, parent, child), child)
+    return _step(label, parent, child)
 
 
 def enter(label: Label, obj: Any) -> Label:
@@ -114,6 +116,8 @@ def _step(label: Label, parent: Any, child: Any) -> Label:
     if label.names and label.noun and not label.path:
         return label  # between a context and the values in it lie the nodes of a tree
     found = _attribute(label, parent, child)
+    if found is None and (type(child) is contextvars.Context or frame_of(child) is not None):
+        return label  # a task's
     return found if found is not None else label.then(f".<{type_name(type(child))}>", _ODD)
 
 
@@ -122,18 +126,23 @@ def _named(label: Label, name: str) -> Label:
 
 
 def _entry(label: Label, parent: dict[Any, Any], child: Any) -> Label | None:
-    key_only = False
-    for key, value in list(dict.items(parent)):
-        if value is child:
-            if label.namespace and type(key) is str:
-                return label.then(f".{key}", 1.2 if key.startswith("_") else 1.0)
-            return label.then(f"[{short(key)}]")
-        key_only = key_only or key is child
-    return label.then(".<key>", 1.5) if key_only else None
+    entries = items(parent)
+    keys = [key for key, value in entries if value is child]
+    if label.namespace and (names := [text(key) for key in keys if type(key) is str]):
+        return _shortest(label, names)
+    if keys:
+        return label.then(f"[{short(keys[0])}]")
+    return label.then(".<key>", 1.5) if any(key is child for key, _ in entries) else None
 
 
-def _index(label: Label, items: list[Any], child: Any) -> Label | None:
-    for position, item in enumerate(items):
+def _shortest(label: Label, names: list[str]) -> Label:
+    """Return the label of an attribute that has several names: a public one, and the shortest, is told."""
+    name = min(names, key=lambda name: (name.startswith("_"), len(name)))
+    return label.then(f".{name}", 1.2 if name.startswith("_") else 1.0)
+
+
+def _index(label: Label, found: list[Any], child: Any) -> Label | None:
+    for position, item in enumerate(found):
         if item is child:
             return label.then(f"[{position}]")
     return None
@@ -141,9 +150,9 @@ def _index(label: Label, items: list[Any], child: Any) -> Label | None:
 
 def _tuple_item(label: Label, parent: tuple[Any, ...], child: Any) -> Label | None:
     """Name an item without touching the tuple: it may be under construction, with holes in it."""
-    items = gc.get_referents(parent)[::-1]
-    if len(items) == tuple.__len__(parent):
-        return _index(label, items, child)
+    found = gc.get_referents(parent)[::-1]
+    if len(found) == tuple.__len__(parent):
+        return _index(label, found, child)
     fields = entry(class_dict(type(parent)), "_fields")
     for position, item in enumerate(tuple.__iter__(parent)):
         if item is child:
@@ -166,8 +175,8 @@ def _set_item(label: Label, parent: Any, child: Any) -> Label | None:
 
 def _of_function(label: Label, parent: types.FunctionType, child: Any) -> Label | None:
     if child is parent.__closure__:
-        variables = zip(map(id, child), parent.__code__.co_freevars, strict=False)
-        return label.then("", 0.1, names={cell: f".<closure {name}>" for cell, name in variables})
+        variables = zip(child or (), parent.__code__.co_freevars, strict=False)
+        return label.then("", 0.1, names={id(cell): f".<closure {name}>" for cell, name in variables})
     if type(child) is dict and child is parent.__dict__:
         return label.then("", 0.1, namespace=True)
     for name in ("__defaults__", "__kwdefaults__", "__globals__"):
@@ -181,10 +190,10 @@ def _of_wrapper(label: Label, parent: Any, child: Any) -> Label | None:
 
 
 def _of_frame(label: Label, parent: Any, child: Any) -> Label | None:
-    if type(child) in (types.FrameType, types.TracebackType) or frame_of(child) is not None:
+    if issubclass(type(child), (types.FrameType, types.TracebackType)) or frame_of(child) is not None:
         return label  # what called it, what it awaits or delegates to
     frame = parent if type(parent) is types.FrameType else frame_of(parent)
-    variable = variable_of(frame, child.cell_contents if type(child) is types.CellType else child)
+    variable = variable_of(frame, content(child))
     return label.then(variable or "<value in use>", 1.0 if variable else _ODD)
 
 
@@ -240,15 +249,13 @@ def _attribute(label: Label, parent: Any, child: Any) -> Label | None:
     attributes = instance_dict(parent)
     if attributes is child and child is not None:
         return label.then("", 0.1, namespace=True)
-    for name, value in _attributes(parent, attributes):
-        if value is child:
-            return label.then(f".{name}", 1.2 if name.startswith("_") else 1.0)
-    return None
+    names = [name for name, value in _attributes(parent, attributes) if value is child]
+    return _shortest(label, names) if names else None
 
 
 def _attributes(parent: Any, attributes: Any) -> Iterator[tuple[str, Any]]:
     if type(attributes) is dict:
-        yield from ((text(name), value) for name, value in list(attributes.items()))
+        yield from ((text(name), value) for name, value in items(attributes))
     yield from slots(parent)
 
 

@@ -20,8 +20,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hostcore.generations import table
-from hostcore.generations.belonging import builtins_of, is_class, is_static
-from hostcore.generations.looking import class_dict, entry, frame_of, module_dict, module_of, shortest_name, text
+from hostcore.generations.belonging import builtins_of, is_class
+from hostcore.generations.looking import (
+    class_dict,
+    entry,
+    frame_of,
+    is_static,
+    items,
+    module_dict,
+    module_of,
+    shortest_name,
+    text,
+)
 
 Survivors = Sequence[tuple[str, str, Any]]
 _LIMIT = 300_000
@@ -102,7 +112,7 @@ class Region:
         members: Any = ()
         if is_class(obj):
             self._modules.add(module_of(obj))
-            members = [value for value in list(class_dict(obj).values()) if type(value) is types.FunctionType]
+            members = [value for _, value in items(class_dict(obj)) if type(value) is types.FunctionType]
         elif type(obj) is types.FunctionType:
             self._modules.add(module_of(obj))
             members = [obj]
@@ -116,7 +126,7 @@ class Region:
             self._learn_builtins(builtins_of(function))
 
     def _learn_builtins(self, namespace: Any) -> None:
-        if type(namespace) is dict and table.MARK in namespace:
+        if id(namespace) not in self._builtins and type(namespace) is dict and entry(namespace, table.MARK) is not None:
             self._builtins.add(id(namespace))
 
     def owns(self, obj: Any) -> bool:
@@ -133,8 +143,8 @@ class Region:
             return self._is_namespace(module_dict(obj))
         if kind is dict:
             return id(obj) in self._namespaces
-        if kind is types.FrameType or frame_of(obj) is not None:
-            frame = obj if kind is types.FrameType else frame_of(obj)
+        frame = obj if kind is types.FrameType else frame_of(obj)
+        if frame is not None:
             return id(frame.f_builtins) in self._builtins
         return self._owns_class(obj if is_class(obj) else kind)
 
@@ -156,7 +166,7 @@ class Region:
     def _made_class(self, cls: type) -> bool:
         if module_of(cls) not in self._modules or shortest_name(cls):
             return False
-        functions = [value for value in list(class_dict(cls).values()) if type(value) is types.FunctionType]
+        functions = [value for _, value in items(class_dict(cls)) if type(value) is types.FunctionType]
         return not functions or any(id(builtins_of(function)) in self._builtins for function in functions)
 
     def join(self, number: int) -> None:

@@ -21,14 +21,13 @@ from typing import Any
 from hostcore.generations import frames, table
 from hostcore.generations.belonging import is_class
 from hostcore.generations.looking import (
+    class_dict,
     entry,
-    frame_of,
     instance_dict,
     is_a,
     module_dict,
     shortest_name,
     text,
-    type_name,
 )
 from hostcore.generations.naming import Label, enter
 
@@ -72,7 +71,7 @@ class Roots:
             self._add(module, text(name), "")
         for generation in list(table.by_id.values()):
             for name, module in list(generation.modules.items()):
-                self._add(module, text(name), f", of module {generation.label}")
+                self._add(module, text(name), f", of module {text(generation.label)}")
 
     def _add(self, module: Any, name: str, tail: str) -> None:
         self._places[id(module)] = Label(name, tail=tail)
@@ -97,9 +96,9 @@ class Roots:
 
 
 def _thread(obj: Any) -> Label | None:
-    attributes = instance_dict(obj) or {}
+    name = text(entry(instance_dict(obj) or {}, "_name"))
     alive = any(thread is obj for thread in threading.enumerate())
-    return Label("", words=f"thread {text(attributes.get('_name'))!r}", cost=1) if alive else None
+    return Label("", words=f"thread {name!r}", cost=1) if alive else None
 
 
 def _of_asyncio(obj: Any) -> Label | None:
@@ -110,7 +109,8 @@ def _of_asyncio(obj: Any) -> Label | None:
         done: bool = asyncio.Task.done(obj)
         return None if done else Label("", words=f"task {text(asyncio.Task.get_name(obj))!r}", cost=1)
     if is_a(obj, asyncio.TimerHandle):
-        return Label("", words="a timer of the event loop", cost=1) if obj._scheduled else None
+        scheduled = entry(class_dict(asyncio.TimerHandle), "_scheduled").__get__(obj)
+        return Label("", words="a timer of the event loop", cost=1) if scheduled is True else None
     if is_a(obj, asyncio.BaseEventLoop):
         return Label("", words="the event loop", cost=2)
     return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from hostcore.contract.manifest import Limits
+from hostcore.generations.holders import Holder
 from hostcore.messaging.guard import Guard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
@@ -50,6 +51,13 @@ class HostedInstance(Instance, Protocol):
 
     def survivors(self) -> tuple[str, ...]:
         """Return the names of what is still alive of it after `close` and a garbage collection."""
+        ...
+
+    def holders(self) -> list[Holder]:
+        """Return what keeps that alive, the best named first.
+
+        It looks through the whole heap, a few times, and may be called in a thread of its own.
+        """
         ...
 
 

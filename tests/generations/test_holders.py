@@ -2,437 +2,216 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import ctypes
-import functools
 import gc
 import importlib
 import json
-import logging
-import signal
-import sys
-import threading
-import types
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import pytest
+from generations import pins
+from generations.pins import HERE, IT, PINS, Release, keep, kept, leaking, places
 from generations.support import living, survivors
 
 from hostcore.generations import Generation
 from hostcore.generations.holders import Holder, find_holders
 
-ACME = """
-import logging, threading
-
-class Thing:
-    def method(self): ...
-
-class Handler(logging.Handler):
-    def emit(self, record): ...
-
-class Failure(Exception): ...
-
-class Plain:
-    pass
-
-def work(*args): ...
-
-def fail(): raise Failure
-
-async def wait(event): await event.wait()
-
-def block(ready, event):
-    ready.set()
-    event.wait()
-
-def maker():
-    def inner(): ...
-    return inner
-
-registry = {"thing": [Thing()], "self": Thing}
-log = logging.getLogger("acme")
-"""
-Release = Callable[[], Any]
-Watched = list[tuple[str, str, "weakref.ref[Any]"]]
-HERE = __name__
-
-
-class Slotted:
-    """An object of the host's without a dictionary."""
-
-    __slots__ = ("callback",)
-
-
-class Unseen(msgspec.Struct, gc=False):
-    """Holds a value where the garbage collector does not look."""
-
-    value: Any
-
-
-class Kept:
-    """What host code keeps its objects in."""
-
-
-kept: Any = Kept()
-
-
-@pytest.fixture(autouse=True)
-def empty() -> Iterator[None]:
-    """Every pin of a test is made on an empty `kept`."""
-    yield
-    vars(kept).clear()
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> list[Path]:
-    """Where acme and another package lie."""
-    for name, text in (("acme", ACME), ("other", "registry = []\nclass Box: ...\nbox = Box()\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(text)
-    return [tmp_path]
-
-
-@contextmanager
-def leaking(paths: list[Path], pin: Callable[[Any], Any]) -> Iterator[Watched]:
-    """Load acme, unload it, and let `pin` hold something of it; in the end nothing of it may be alive."""
-    with living(Generation("acme", paths, owned={"acme"})) as generation:
-        acme = generation.load("acme")
-        watched = generation.watch()
-    del generation
-    release = pin(acme)
-    del acme
-    gc.collect()
-    try:
-        yield watched
-    finally:
-        release()
-    del release, pin
-    assert survivors(watched) == []
-
-
-def places(holders: list[Holder]) -> list[tuple[str, str]]:
-    """Return (what, root) of each, without the count of what else is held."""
-    return [(holder.what.partition(" (")[0], holder.root) for holder in holders]
-
-
-def forgetting(name: str) -> Release:
-    return functools.partial(vars(kept).pop, name)
-
-
-def keep(value: Any) -> Release:
-    kept.it = value
-    return forgetting("it")
-
-
-# --- one of each
-
-
-def logging_handler(acme: Any) -> Release:
-    """A handler on the root logger."""
-    handlers = logging.root.handlers
-    before = list(handlers)
-    handlers[:] = [logging.NullHandler(), logging.NullHandler(), acme.Handler()]
-    return lambda: handlers.__setitem__(slice(None), before)
-
-
-def formatter(acme: Any) -> Release:
-    """An attribute of a handler of the host's on a logger of the host's."""
-    handler = logging.NullHandler()
-    handler.formatter = acme.Thing()
-    logging.getLogger("hostlog").addHandler(handler)
-    return lambda: logging.root.manager.loggerDict.pop("hostlog")
-
-
-def shared_list(acme: Any) -> Release:
-    """A list of the host's with many."""
-    importlib.import_module("hostlib").KEPT[:] = [acme.Thing() for _ in range(100)]
-    return importlib.import_module("hostlib").KEPT.clear
-
-
-def module_attribute(acme: Any) -> Release:
-    """An attribute of a module of the host's."""
-    importlib.import_module("hostlib").patched = acme.work
-    return lambda: delattr(importlib.import_module("hostlib"), "patched")
-
-
-def dictionary_value(acme: Any) -> Release:
-    """A value of a dictionary, under a string."""
-    return keep({"other": 1, "acme": acme.Thing})
-
-
-def dictionary_key(acme: Any) -> Release:
-    """A key of a dictionary."""
-    return keep({acme.Thing: 1})
-
-
-def long_key(acme: Any) -> Release:
-    """A value under a key that is too long to be shown."""
-    return keep({"k" * 100: acme.Thing})
-
-
-def tuple_key(acme: Any) -> Release:
-    """A value under a tuple."""
-    return keep({(int, 1, "x", None): acme.Thing})
-
-
-def in_set(acme: Any) -> Release:
-    """An item of a set."""
-    return keep({acme.Thing})
-
-
-def in_deque(acme: Any) -> Release:
-    """An item of a deque."""
-    return keep(deque([1, acme.Thing]))
-
-
-def cache(acme: Any) -> Release:
-    """A cache of a function of the host's."""
-    hostlib = importlib.import_module("hostlib")
-    hostlib.remembered(acme.Thing)
-    return hostlib.remembered.cache_clear
-
-
-def method_cache(acme: Any) -> Release:
-    """A cache of a static method of the host's."""
-    hostlib = importlib.import_module("hostlib")
-    hostlib.Cached.remembered_statically((acme.Thing,))
-    return hostlib.Cached.remembered_statically.cache_clear
-
-
-def closure(acme: Any) -> Release:
-    """A variable that an inner function of the host's holds."""
-    callback = acme.work
-
-    def wrapper() -> Any:
-        return callback
-
-    return keep(wrapper)
-
-
-def default_argument(acme: Any) -> Release:
-    """The default of an argument of a function of the host's."""
-
-    def defaults(value: Any = acme.work) -> Any:
-        return value
-
-    return keep(defaults)
-
-
-def keyword_default(acme: Any) -> Release:
-    """The default of a keyword argument of a function of the host's."""
-
-    def defaults(*, value: Any = acme.work) -> Any:
-        return value
-
-    return keep(defaults)
-
-
-def named_function(acme: Any) -> Release:
-    """An attribute of a function that a module of the host's has."""
-    importlib.import_module("hostlib").by_name.hook = acme.work
-    return lambda: delattr(importlib.import_module("hostlib").by_name, "hook")
-
-
-def class_attribute(acme: Any) -> Release:
-    """An attribute of a class of the standard library."""
-    json.JSONEncoder.hook = acme.work  # type: ignore[attr-defined]
-    return lambda: delattr(json.JSONEncoder, "hook")
-
-
-def subclass(acme: Any) -> Release:
-    """A class of the host's that inherits from one of the module's."""
-    return keep(type("Sub", (acme.Thing,), {"__module__": HERE}))
-
-
-def instance_attribute(acme: Any) -> Release:
-    """An attribute of an object of the host's."""
-    return keep(acme.Thing())
-
-
-def slot(acme: Any) -> Release:
-    """A slot of an object of the host's."""
-    slotted = Slotted()
-    slotted.callback = acme.work
-    return keep([slotted])
-
-
-def bound_method(acme: Any) -> Release:
-    """A bound method of an object of the module's."""
-    return keep(acme.Thing().method)
-
-
-def partial(acme: Any) -> Release:
-    """A partial of a function of the module's."""
-    return keep([functools.partial(acme.work, 1)])
-
-
-def partial_argument(acme: Any) -> Release:
-    """An argument that a partial of a function of the host's holds."""
-    return keep(functools.partial(print, 1, acme.Thing()))
-
-
-def exception(acme: Any) -> Release:
-    """A stored exception of the module's."""
-    try:
-        acme.fail()
-    except Exception as exc:
-        return keep(exc)
-    raise AssertionError
-
-
-def host_function(thing: Any) -> None:
-    raise ValueError
-
-
-def stored_traceback(acme: Any) -> Release:
-    """A variable in the traceback of a stored exception of the host's."""
-    thing = acme.Thing()
-    del acme
-    try:
-        host_function(thing)
-    except ValueError as exc:
-        del thing
-        exc.__traceback__ = exc.__traceback__.tb_next  # type: ignore[union-attr]
-        return keep(exc)
-    raise AssertionError
-
-
-def generator(acme: Any) -> Release:
-    """A variable of a suspended generator of the host's."""
-
-    def walk(item: Any) -> Iterator[int]:
-        yield 1
-        yield len([item])
-
-    walker = walk(acme.Thing)
-    next(walker)
-    return keep(walker)
-
-
-def thread_local(acme: Any) -> Release:
-    """An attribute of a thread-local object."""
-    local = threading.local()
-    local.thing = acme.Thing()
-    return keep(local)
-
-
-class Pair(NamedTuple):
-    left: Any
-    right: Any
-
-
-def named_tuple(acme: Any) -> Release:
-    """A field of a named tuple."""
-    return keep([Pair(1, acme.Thing)])
-
-
-class Struct(msgspec.Struct):
-    left: Any
-    right: Any
-
-
-def struct(acme: Any) -> Release:
-    """A field of an object of a class that C code made."""
-    return keep([Struct(1, acme.Thing)])
-
-
-def hidden_object(acme: Any) -> Release:
-    """What only C code refers to."""
-    value = ctypes.py_object(acme.work)
-    ctypes.pythonapi.Py_IncRef(value)
-    address = id(acme.work)
-    del value
-    return lambda: ctypes.pythonapi.Py_DecRef(ctypes.cast(address, ctypes.py_object))
-
-
-def untracked_container(acme: Any) -> Release:
-    """An object that the garbage collector does not look into."""
-    return keep(Unseen(acme.Thing))
-
-
-def signal_handler(acme: Any) -> Release:
-    """A handler of a signal."""
-    before = signal.signal(signal.SIGUSR2, acme.work)
-    return lambda: signal.signal(signal.SIGUSR2, before)
-
-
-def modules_entry(acme: Any) -> Release:
-    """The module itself, put into sys.modules."""
-    sys.modules["acme_alias"] = acme
-    return lambda: sys.modules.pop("acme_alias")
-
-
-def builtins_entry(acme: Any) -> Release:
-    """A name in builtins."""
-    __builtins__["acme_work"] = acme.work  # type: ignore[index]
-    return lambda: __builtins__.pop("acme_work")  # type: ignore[attr-defined]
-
-
-def local_function(acme: Any) -> Release:
-    """A function that a function of the module's made."""
-    return keep(acme.maker())
-
-
-def namespace(acme: Any) -> Release:
-    """The namespace of a module."""
-    return keep(vars(acme))
-
-
-OUTSIDE = "something outside of the garbage collector's sight, such as a C extension or atexit (1 reference)"
-IT = f"{HERE}.kept.it"
-PINS: tuple[tuple[Callable[[Any], Release], str, str], ...] = (
-    (logging_handler, "a Handler of acme", "logging.root.handlers[2]"),
-    (formatter, "a Thing of acme", "logging.Logger.manager.loggerDict['hostlog'].handlers[0].formatter"),
-    (shared_list, "a Thing of acme", "hostlib.KEPT[0]"),
-    (module_attribute, "function acme.work", "hostlib.patched"),
-    (dictionary_value, "class acme.Thing", f"{IT}['acme']"),
-    (dictionary_key, "class acme.Thing", f"{IT}.<key>"),
-    (long_key, "class acme.Thing", f"{IT}['{'k' * 40}...']"),
-    (tuple_key, "class acme.Thing", f"{IT}[(int, 1, 'x', ...)]"),
-    (in_set, "class acme.Thing", f"{IT}.<item>"),
-    (in_deque, "class acme.Thing", f"{IT}[1]"),
-    (cache, "class acme.Thing", "hostlib.remembered.<cache>"),
-    (method_cache, "class acme.Thing", "hostlib.Cached.remembered_statically.<cache>"),
-    (closure, "function acme.work", f"{IT}.<closure callback>"),
-    (default_argument, "function acme.work", f"{IT}.__defaults__[0]"),
-    (keyword_default, "function acme.work", f"{IT}.__kwdefaults__['value']"),
-    (named_function, "function acme.work", "hostlib.by_name.hook"),
-    (class_attribute, "function acme.work", "json.JSONEncoder.hook"),
-    (subclass, "class acme.Thing", f"{IT}.<base>"),
-    (instance_attribute, "a Thing of acme", IT),
-    (slot, "function acme.work", f"{IT}[0].callback"),
-    (bound_method, "method acme.Thing.method", IT),
-    (partial, "function acme.work", f"{IT}[0].func"),
-    (partial_argument, "a Thing of acme", f"{IT}.args[1]"),
-    (exception, "a Failure of acme", IT),
-    (
-        stored_traceback,
-        "a Thing of acme",
-        f"local variable `thing` of function {HERE}.host_function of `{IT}.__traceback__`",
-    ),
-    (generator, "class acme.Thing", f"local variable `item` of generator {HERE}.generator.<locals>.walk of `{IT}`"),
-    (thread_local, "a Thing of acme", f"{IT}.thing"),
-    (named_tuple, "class acme.Thing", f"{IT}[0].right"),
-    (struct, "class acme.Thing", f"{IT}[0].right"),
-    (hidden_object, "function acme.work", OUTSIDE),
-    (untracked_container, "class acme.Thing", OUTSIDE),
-    (signal_handler, "function acme.work", "the handler of signal SIGUSR2"),
-    (modules_entry, "module acme", "sys.modules['acme_alias']"),
-    (builtins_entry, "function acme.work", "builtins.acme_work"),
-    (local_function, "function acme.maker.<locals>.inner", IT),
-    (namespace, "the namespace of acme", IT),
-)
-
 
 @pytest.mark.parametrize(("pin", "what", "root"), PINS, ids=[pin.__name__ for pin, *_ in PINS])
-def test_pin(paths: list[Path], pin: Callable[[Any], Release], what: str, root: str) -> None:
+def test_pin(tmp_path: Path, pin: Callable[[Any], Release], what: str, root: str) -> None:
     """Each kind of pin is the one place found, and named; once it is gone, the generation dies."""
-    with leaking(paths, pin) as watched:
+    with leaking(tmp_path, pin) as watched:
         assert places(find_holders(watched)) == [(what, root)], pin.__doc__
+
+
+def test_text(tmp_path: Path) -> None:
+    """A holder reads as a sentence, counts what else the place keeps, and leads from the place to the object."""
+    with leaking(tmp_path, pins.logging_handler) as watched:
+        (holder,) = find_holders(watched)
+        others = len(survivors(watched))
+        assert holder == Holder(
+            what=f"a Handler of acme (and {others} more)",
+            root="logging.root.handlers[2]",
+            chain=("logging.root.handlers[2]", "a Handler of acme", "class acme.Handler"),
+        )
+        assert str(holder) == f"a Handler of acme (and {others} more), kept alive by `logging.root.handlers[2]`"
+    assert str(Holder("class a.B", "a.b.<cache>", ())) == "class a.B, kept alive by `a.b.<cache>`"
+    assert str(Holder("class a.B", "b.c[1], of module other", ())) == (
+        "class a.B, kept alive by `b.c[1]`, of module other"
+    )
+    assert str(Holder("class a.B", "task 'x'", ())) == "class a.B, kept alive by task 'x'"
+
+
+def test_nothing_leaked(tmp_path: Path) -> None:
+    """Where nothing is alive, nothing is found."""
+    with leaking(tmp_path, lambda acme: lambda: None) as watched:
+        assert find_holders(watched) == []
+    assert find_holders([]) == []
+
+
+def test_weak_references_hold_nothing(tmp_path: Path) -> None:
+    """Weak references, weak containers and the subclasses that a class knows of are no holders."""
+
+    def pin(acme: Any) -> Release:
+        kept.reference, kept.set = weakref.ref(acme.Thing), weakref.WeakSet([acme.Thing])
+        kept.values = weakref.WeakValueDictionary(work=acme.work)
+        assert acme.Handler in importlib.import_module("logging").Handler.__subclasses__()
+        return keep(acme.work)
+
+    with leaking(tmp_path, pin) as watched:
+        assert places(find_holders(watched)) == [("function acme.work", IT)]
+
+
+def test_several(tmp_path: Path) -> None:
+    """Each independent place is reported, one line each; a container is one place however much of it leaks."""
+
+    def pin(acme: Any) -> Release:
+        kept.list, kept.work = [acme.Thing() for _ in range(5000)], acme.work
+        kept.first = kept.second = {"both": [acme.Thing()]}
+        json.JSONEncoder.hook = acme.work  # type: ignore[attr-defined]
+        return lambda: delattr(json.JSONEncoder, "hook")
+
+    with leaking(tmp_path, pin) as watched:
+        holders = find_holders(watched)
+        assert sorted(places(holders)) == [
+            ("a Thing of acme", f"{HERE}.kept.first['both'][0]"),
+            ("a Thing of acme", f"{HERE}.kept.list[0]"),
+            ("function acme.work", f"{HERE}.kept.work"),
+            ("function acme.work", "json.JSONEncoder.hook"),
+        ]
+        (of_list,) = [holder for holder in holders if "kept.list" in holder.root]
+        assert of_list.what == f"a Thing of acme (and {4999 + len(survivors(watched))} more)"
+
+
+def test_one_object_in_two_containers(tmp_path: Path) -> None:
+    """An object, or what merely wraps one, that two containers hold is reported for both."""
+
+    def pin(acme: Any) -> Release:
+        thing, method = acme.Thing(), acme.Thing().method
+        kept.one, kept.two, kept.three, kept.four = [thing], [thing], [method], [method]
+        return lambda: None
+
+    with leaking(tmp_path, pin) as watched:
+        names = ("one", "two", "three", "four")
+        assert sorted(holder.root for holder in find_holders(watched)) == sorted(f"{HERE}.kept.{n}[0]" for n in names)
+
+
+def test_shortest_name(tmp_path: Path) -> None:
+    """Of several names for one container the shortest public one is told."""
+
+    def pin(acme: Any) -> Release:
+        things = [acme.Thing()]
+        kept._hidden, kept.longer_name, kept.name = things, things, things
+        kept.deeper = [{"x": things}]
+        return lambda: None
+
+    with leaking(tmp_path, pin) as watched:
+        assert [holder.root for holder in find_holders(watched)] == [f"{HERE}.kept.name[0]"]
+
+
+def test_another_generation(tmp_path: Path) -> None:
+    """What another generation holds is named by that one's module, and by whose it is."""
+    (tmp_path / "other.py").write_text("registry = []\nclass Box: ...\nbox = Box()\n")
+    with living(Generation("keeper", [tmp_path], owned={"other"})) as generation:
+        other = generation.load("other")
+
+        def pin(acme: Any) -> Release:
+            other.registry.append(acme.Thing())
+            other.box.work = acme.work
+            return lambda: (other.registry.clear(), vars(other.box).clear())
+
+        with leaking(tmp_path, pin) as watched:
+            assert sorted(places(find_holders(watched))) == [
+                ("a Thing of acme", "other.registry[0], of module keeper"),
+                ("function acme.work", "other.box.work, of module keeper"),
+            ]
+
+
+def test_next_generation_of_the_same_module(tmp_path: Path) -> None:
+    """The same module's next generation is told from the one that leaks, whose names it has."""
+    with living(Generation("acme", [tmp_path], owned={"acme"})) as generation:
+
+        def pin(acme: Any) -> Release:
+            following = generation.load("acme")
+            following.registry["old"] = acme.Plain
+            kept.things = [following.Thing(), following.Plain(), following.work]
+            return lambda: following.registry.clear()
+
+        with leaking(tmp_path, pin) as watched:
+            assert places(find_holders(watched)) == [("class acme.Plain", "acme.registry['old'], of module acme")]
+
+
+def test_limit(tmp_path: Path) -> None:
+    """Beyond the limit, places are counted."""
+
+    def pin(acme: Any) -> Release:
+        vars(kept).update({f"name{number}": acme.Thing() for number in range(5)})
+        return lambda: None
+
+    with leaking(tmp_path, pin) as watched:
+        holders = find_holders(watched, limit=2)
+        assert [holder.root for holder in holders[:2]] == [f"{HERE}.kept.name0", f"{HERE}.kept.name1"]
+        assert str(holders[2]) == "the generation, kept alive by 3 more places"
+
+
+def test_depth(tmp_path: Path) -> None:
+    """Beyond the depth, what was found so far is said."""
+
+    def pin(acme: Any) -> Release:
+        deep: Any = [acme.Thing()]
+        for _ in range(20):
+            deep = [deep]
+        return keep(deep)
+
+    with leaking(tmp_path, pin) as watched:
+        assert places(find_holders(watched, depth=5)) == [
+            ("a Thing of acme", "`[0]` of a list of builtins, whose own holder was not found")
+        ]
+        assert places(find_holders(watched, depth=30)) == [("a Thing of acme", f"{IT}{'[0]' * 21}")]
+
+
+def test_uncollected_garbage(tmp_path: Path) -> None:
+    """What only holds itself, since the garbage collector has not run, is said to do so."""
+
+    def pin(acme: Any) -> Release:
+        gc.disable()
+        return gc.enable
+
+    with living(Generation("tiny", [tmp_path], owned={"tiny"})) as generation:
+        (tmp_path / "tiny.py").write_text("class Thing: ...\n")
+        generation.load("tiny")
+        watched = generation.watch()
+        gc.disable()
+    try:
+        del generation
+        (holder,) = find_holders(watched)
+    finally:
+        gc.enable()
+    assert holder.root == "nothing but itself, until garbage is collected"
+
+
+def test_result_keeps_nothing(tmp_path: Path) -> None:
+    """The result is text: with it in hand, all dies as soon as the pin is gone."""
+    found: list[Holder] = []
+    with leaking(tmp_path, pins.stored_traceback) as watched:
+        found += find_holders(watched)
+    assert found
+    assert {type(part) for holder in found for part in (holder.what, holder.root, *holder.chain)} == {str}
+
+
+def test_objects_instead_of_weak_references(tmp_path: Path) -> None:
+    """The survivors may be given themselves; that the argument holds them does not count."""
+    with leaking(tmp_path, pins.module_attribute) as watched:
+        alive = [(kind, name, ref()) for kind, name, ref in watched]
+        try:
+            assert places(find_holders(alive)) == [("function acme.work", "hostlib.patched")]
+        finally:
+            alive.clear()
+
+
+def test_failure_is_an_entry() -> None:
+    """A search that fails says so instead of raising."""
+    (holder,) = find_holders([("class",)])  # type: ignore[list-item]
+    assert str(holder) == "the generation, kept alive by something that could not be found (ValueError)"
