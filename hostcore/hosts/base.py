@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from hostcore.contract.manifest import Limits
+from hostcore.generations.holders import Holder
 from hostcore.messaging.guard import Guard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
@@ -66,8 +67,11 @@ class HostedInstance(Instance, Protocol):
         """Return the names of what is still alive of it after `close` and a garbage collection."""
         ...
 
-    def holders(self) -> Sequence[object]:
-        """Return what keeps the survivors alive; `str` of each says it in one line.  It takes long: not on the loop."""
+    def holders(self) -> list[Holder]:
+        """Return what keeps that alive, the best named first.
+
+        It looks through the whole heap, a few times, and may be called in a thread of its own.
+        """
         ...
 
 

@@ -20,6 +20,7 @@ from hostcore.contract.validation import check_hooks, marked
 from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError
 from hostcore.generations import Generation, table
 from hostcore.generations.belonging import belongs_to
+from hostcore.generations.holders import Holder, find_holders
 from hostcore.hosts import faults
 from hostcore.hosts.aside import Box, fill, import_aside
 from hostcore.hosts.base import Job, Tools
@@ -300,9 +301,9 @@ class NativeInstance:
         """Return the names of what is still alive of it after `close` and a garbage collection."""
         return tuple(f"{kind} {name}" for kind, name, reference in self._watched if reference() is not None)
 
-    def holders(self) -> tuple[str, ...]:
-        """Return what keeps the survivors alive."""
-        return self.survivors()
+    def holders(self) -> list[Holder]:
+        """Return what keeps the survivors alive; see `HostedInstance.holders`."""
+        return find_holders([entry for entry in self._watched if entry[2]() is not None])
 
 
 def _runs(task: asyncio.Task[Any], generation: Generation) -> bool:
