@@ -210,7 +210,8 @@ class Transaction:
             return
         if self._orders.state is StateFrom.LAST:
             member.snapshot = member.kept.snapshot if member.kept is not None else record.snapshot
-            if member.snapshot is None and "get_state" in old.hooks:
+            needed = "get_state" in old.hooks and "restore_state" in member.made.hooks
+            if member.snapshot is None and needed:
                 raise StateError(record.name, "there is no snapshot yet", label=old.release.label,
                                  hint="start afresh: --state fresh")  # fmt: skip
         elif "get_state" in old.hooks:
