@@ -59,6 +59,21 @@ def place_of(error: BaseException) -> str:
     return place
 
 
+def let_go_of_frames(error: BaseException) -> None:
+    """Drop the tracebacks of an error and of those that led to it: their frames hold a module's objects.
+
+    A cancellation has them too, and one that a deadline caused stands behind the deadline's own error.
+    """
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        found = todo.pop()
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
+            found.__traceback__ = None
+            todo += [found.__cause__, found.__context__]
+
+
 def _is_host(filename: str) -> bool:
     return filename.startswith((_HERE, "<frozen "))
 

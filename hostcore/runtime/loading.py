@@ -68,7 +68,10 @@ class Loader:
 
     # --- making ------------------------------------------------------------------------------------------------
 
-    async def prepare(self, record: Record, wish: Wish, described: Described, kept: Any = None) -> Copy:
+    async def prepare(
+        self, record: Record, wish: Wish, described: Described, kept: Any = None, *,
+        dropped: Callable[[Remains], object] = lambda _: None,
+    ) -> Copy:  # fmt: skip
         """Import a new copy of a module, check its hooks, and initialise it, beside whatever serves now.
 
         Args:
@@ -76,6 +79,7 @@ class Loader:
             wish: How it was asked for.
             described: Its release and manifest.
             kept: What a generation before was made of, to be made again.
+            dropped: Called with what is left of a copy that was imported and could not be initialised.
 
         Raises:
             HostcoreError: Named by what went wrong; nothing of the copy is left.
@@ -91,7 +95,7 @@ class Loader:
         try:
             await self._initialize(record, copy, config)
         except BaseException:
-            await self.dispose(copy)
+            dropped(await self.dispose(copy))
             raise
         return copy
 

@@ -69,6 +69,7 @@ class Member:
         self.cell = record.cell
         self.old: Copy = record.copy
         self.new: Copy | None = None
+        self.dropped = Remains(0, "")  # of a new copy that did not come up
         self.described: Described | None = None
         self.snapshot: Snapshot | None = None
         self.state: Any = None
@@ -181,7 +182,11 @@ class Transaction:
     async def _prepare(self, member: Member, _: float) -> None:
         assert member.described is not None
         code = member.kept.code if member.kept is not None else None
-        member.new = await self._loader.prepare(member.record, member.wish, member.described, code)
+
+        def drop(remains: Remains) -> None:
+            member.dropped = remains
+
+        member.new = await self._loader.prepare(member.record, member.wish, member.described, code, dropped=drop)
 
     async def _drain(self, member: Member, seconds: float) -> None:
         record, cell = member.record, member.cell
@@ -204,7 +209,8 @@ class Transaction:
             return
         if self._orders.state is StateFrom.LAST:
             member.snapshot = member.kept.snapshot if member.kept is not None else record.snapshot
-            if member.snapshot is None and "get_state" in old.hooks:
+            needed = "get_state" in old.hooks and "restore_state" in member.made.hooks
+            if member.snapshot is None and needed:
                 raise StateError(record.name, "there is no snapshot yet", label=old.release.label,
                                  hint="start afresh: --state fresh")  # fmt: skip
         elif "get_state" in old.hooks:
@@ -303,12 +309,11 @@ class Transaction:
             member.resume()
         seconds = time_limit(Phase.RETIRE, self._parts.config)
         facts = {"rolled_back": True, "phase": self._phase.value, **_told(exc)}
-        if isinstance(exc, Exception):
-            exc.__traceback__ = None  # its frames hold the new copies
+        faults.let_go_of_frames(exc)  # they hold the new copies
         gone: list[Remains] = []
         for member in reversed(self._members):
             new, member.new = member.new, None
-            gone.insert(0, await self._loader.dispose(new, seconds) if new is not None else Remains(0, ""))
+            gone.insert(0, await self._loader.dispose(new, seconds) if new is not None else member.dropped)
         if len(self._members) > 1:
             facts["reason"] = f"{self._at.record.name}: {facts['reason']}"
         return await self._tell(gone, **facts)
