@@ -28,12 +28,6 @@ NOT_INSTALLED = "HC202"
 log = logging.getLogger("hostcore")
 
 
-def plain_holder(holder: object) -> dict[str, Any]:
-    """Return what a host tells of a holder as plain data."""
-    chain = list(getattr(holder, "chain", ()))
-    return {"what": getattr(holder, "what", str(holder)), "root": getattr(holder, "root", ""), "chain": chain}
-
-
 class LoadOutcome(NamedTuple):
     """What became of loading several modules."""
 
@@ -228,7 +222,7 @@ class Modules:
             holders = await asyncio.to_thread(remains.instance.holders)
             found.append({
                 "generation": remains.generation, "version": remains.version,
-                "alive": list(remains.instance.survivors()), "holders": [plain_holder(holder) for holder in holders],
+                "alive": list(remains.instance.survivors()), "holders": [holder._asdict() for holder in holders],
             })  # fmt: skip
         return found
 
