@@ -304,7 +304,7 @@ class Transaction:
             member.resume()
         seconds = time_limit(Phase.RETIRE, self._parts.config)
         facts = {"rolled_back": True, "phase": self._phase.value, **_told(exc)}
-        if isinstance(exc, Exception):
+        if isinstance(exc, Exception | asyncio.CancelledError):
             exc.__traceback__ = None  # its frames hold the new copies
         gone: list[Remains] = []
         for member in reversed(self._members):
