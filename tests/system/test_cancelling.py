@@ -73,11 +73,12 @@ async def test_an_import(system: hostcore.ModuleSystem, write: ModuleWriter) -> 
 async def test_a_reload_before_the_switch(
     system: hostcore.ModuleSystem, write: ModuleWriter, gate: Gate, hook: str
 ) -> None:
-    """A reload that is cancelled before the switch leaves the old copy serving."""
+    """A reload that is cancelled before the switch leaves the old copy serving, and nothing of the new one alive."""
     await system.load("counter", source=write(COUNTER, "counter"))
     await system.request("counter")
     await cancelled(system.reload("counter", source=write(held_in(hook), "counter", version="2.0")), gate)
     assert (system.modules["counter"].state, generations()) == (State.RUNNING, ["counter"])
+    assert [(entry.what, entry.leaks) for entry in system.history("counter")] == [("loaded", ()), ("kept", ())]
     assert await soon(system.request("counter")) == {"count": 2, "version": "1.0"}
     assert not (await soon(system.reload("counter"))).rolled_back
     assert (await system.request("counter"))["count"] == 3
