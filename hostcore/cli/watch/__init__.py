@@ -5,6 +5,7 @@
     views     what the sources look like at a moment, and which directories to watch
     bursts    when the changes to a module are over
     lookout   a thread that watches: watchfiles tells when to look, two views tell what changed
+    habits    files that a module writes itself when it is loaded
     watcher   reloads the modules concerned
     outcomes  what came of it, for people and as JSON
 

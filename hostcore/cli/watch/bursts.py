@@ -33,6 +33,10 @@ class Burst:
         for path in paths:
             self._before.setdefault(path, changes[path])
 
+    def hold(self, clock: float) -> None:
+        """Do not count the time until now: an installer is at work."""
+        self.began = clock
+
     def over(self, clock: float) -> bool:
         """Tell whether it is over, or goes on for too long."""
         return clock - self.moved >= QUIET or clock - self.began >= PATIENCE

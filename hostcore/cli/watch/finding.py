@@ -10,10 +10,10 @@ from pathlib import Path
 
 from hostcore.cli.watch.sources import RECORD, Sources, sources_of
 from hostcore.config import cache_dir
-from hostcore.errors import HostcoreError
+from hostcore.errors import HostcoreError, LoadError
 from hostcore.packages.discovery import Discovery, Scan
 from hostcore.packages.locating import locate
-from hostcore.packages.projects import PYPROJECT
+from hostcore.packages.projects import PYPROJECT, Project
 from hostcore.packages.sources import from_source
 from hostcore.system import ModuleSystem
 
@@ -40,7 +40,7 @@ def find_sources(system: ModuleSystem, name: str, before: Sources) -> Sources:
             return running.joined(_from_source(name, source))
         return running.joined(_installed(name, system.discover()) or Sources(installs=before.installs))
     except HostcoreError:
-        return running.joined(_of_project(source) if source else Sources(installs=before.installs))
+        return running.joined(_of_project(name, source) if source else Sources(installs=before.installs))
 
 
 def _installed(name: str, scan: Scan) -> Sources | None:
@@ -60,9 +60,14 @@ def _from_source(name: str, source: str) -> Sources:
     return found.joined(_installed(name, made_by_pip) or Sources())
 
 
-def _of_project(source: str) -> Sources:
-    """Return what may bring a project or wheel to life again of which nothing can be read."""
+def _of_project(name: str, source: str) -> Sources:
+    """Return what may bring a project or wheel to life that cannot be loaded: what it is, and where its code may be."""
     path = str(Path(source).absolute())
-    return Sources(
-        files=frozenset({path, f"{path}/{PYPROJECT}"}), roots=frozenset({path, f"{path}/src"}), bases=frozenset({path})
-    )
+    roots = {path, f"{path}/src"}
+    try:
+        package = Project(Path(path)).entries[name].value.partition(":")[0].partition(".")[0]
+        stems = {f"{root}/{package}" for root in roots}
+    except (LoadError, KeyError):
+        stems = set()
+    files = {path, f"{path}/{PYPROJECT}"}
+    return Sources(frozenset(stems), frozenset(files), frozenset(roots), bases=frozenset(roots))

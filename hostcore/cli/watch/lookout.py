@@ -28,10 +28,15 @@ Found = Callable[[dict[str, list[str]]], object]
 
 
 class Scene:
-    """What is watched, what it looked like when last looked at, and the changes not told of yet."""
+    """What is watched, what it looked like when last looked at, and the changes not told of yet.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Tells the time, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.view = View()
+        self._clock = clock
         self._modules: dict[str, Sources] = {}
         self._bursts: dict[str, Burst] = {}
 
@@ -53,19 +58,22 @@ class Scene:
         self._note(changes)
 
     def _note(self, changes: Mapping[str, Stamp | None]) -> None:
-        clock = time.monotonic()
+        clock = self._clock()
         for module, paths in concerned(changes, self._modules).items():
             self._bursts.setdefault(module, Burst(clock)).note(changes, paths, clock)
+        for module, burst in self._bursts.items():
+            if not self._complete(module):
+                burst.hold(clock)
 
     @property
     def restless(self) -> bool:
         """Whether to look again at once: a burst goes on, or may be over."""
-        clock = time.monotonic()
+        clock = self._clock()
         return any(not burst.over(clock) or self._complete(name) for name, burst in self._bursts.items())
 
     def due(self) -> dict[str, list[str]]:
         """Return the modules whose changes are over, with the paths, once; those being installed are held."""
-        clock = time.monotonic()
+        clock = self._clock()
         over = [name for name, burst in self._bursts.items() if burst.over(clock) and self._complete(name)]
         told = {name: self._bursts.pop(name).changed(self.view) for name in over}
         return {name: paths for name, paths in told.items() if paths}
@@ -111,8 +119,10 @@ class Lookout:
 
     def _run(self) -> None:
         logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs every burst
-        while not self._ended.is_set():
+        while True:
             self._nudged.clear()
+            if self._ended.is_set():  # asked after the nudge was cleared: neither can be missed
+                return
             try:
                 self._scene.aim(self._modules)
                 self._watch()

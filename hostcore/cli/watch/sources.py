@@ -73,8 +73,10 @@ def sources_of(release: Release, metadata: str = "") -> Sources:
     """
     if release.source and not release.editable and release.source not in release.paths:  # a wheel
         return Sources(files=frozenset({release.source}), bases=frozenset({os.path.dirname(release.source)}))
-    own = release.package.partition(".")[0]
-    names = [name for name in release.owned if not release.editable or _top(name) == own or _top(name) not in _BESIDE]
+    names = set(release.owned)
+    if release.editable:
+        own = _top(release.package)  # with all of it, if it is a namespace package or has lost its __init__.py
+        names = {own} | {name for name in names if _top(name) not in _BESIDE}
     files = set(_manifests(release))
     if release.source and release.editable:
         files.add(str(Path(release.source, PYPROJECT)))

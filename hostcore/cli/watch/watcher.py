@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
 from hostcore.cli.logs import without_failed_loads
 from hostcore.cli.watch.finding import find_sources
+from hostcore.cli.watch.habits import Habits
 from hostcore.cli.watch.lookout import Lookout
 from hostcore.cli.watch.outcomes import Outcome
 from hostcore.cli.watch.sources import Sources
@@ -48,6 +50,7 @@ class Watcher:
         self._sources: dict[str, Sources] = {}
         self._pending: dict[str, set[str]] = {}
         self._turns: dict[str, asyncio.Task[None]] = {}
+        self._habits = Habits()
         self._serving = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -81,7 +84,10 @@ class Watcher:
 
     def _changed(self, found: dict[str, list[str]]) -> None:
         for name, paths in found.items():
-            self._pending.setdefault(name, set()).update(paths)
+            counting = self._habits.without(name, paths)
+            if paths and not counting:
+                continue
+            self._pending.setdefault(name, set()).update(counting)
             if name not in self._turns:
                 self._turns[name] = asyncio.create_task(self._turn(name), name=f"hostcore:watch:{name}")
 
@@ -106,11 +112,13 @@ class Watcher:
                 return  # it waits for its first message, or is gone
         sources = self._sources.get(name, Sources())
         outcome = Outcome(name, paths, [sources.shown(path) for path in paths])
+        began = time.time_ns()
         try:
             with without_failed_loads():
                 outcome.report = await self._system.reload(name, **self._why(outcome))
         except HostcoreError as error:
             outcome.error = error
+        self._habits.loaded(name, began, time.time_ns())
         if paths or outcome.error is None:  # that it still misses what it requires is no news
             self._tell(outcome)
         if outcome.succeeded:
