@@ -88,9 +88,9 @@ async def _live(
         loading = asyncio.create_task(_load(system, names))
         await asyncio.wait([loading, asked], return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
-            report.ready(config.name, claim, loading.result())
             if watcher is not None:
-                watcher.serve()
+                await watcher.serve()
+            report.ready(config.name, claim, loading.result())
             await asked
         else:
             loading.cancel()

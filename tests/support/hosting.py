@@ -90,6 +90,11 @@ class HostProcess:
         """Tell whether it has loaded a binary library of that name."""
         return library in Path(f"/proc/{self.pid}/maps").read_text()
 
+    def watches(self, directory: Path) -> bool:
+        """Tell whether it has a directory watched by the kernel."""
+        mark = f" ino:{directory.stat().st_ino:x} "
+        return any(mark in _text(info) for info in Path(f"/proc/{self.pid}/fdinfo").iterdir())
+
     def end(self) -> None:
         """End it, whatever it is doing."""
         if self.process.poll() is None:
@@ -97,6 +102,13 @@ class HostProcess:
         self.process.wait(TIME)
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # closed meanwhile
+        return ""
 
 
 class Cli:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from hostcore.cli.watch.bursts import QUIET, Burst
 from hostcore.cli.watch.sources import Sources, concerned
-from hostcore.cli.watch.views import Stamp, View
+from hostcore.cli.watch.views import Place, Stamp, View
 
 _STEP = 50
 """Milliseconds between two looks of watchfiles at what the kernel told; also how soon the thread can be stopped."""
@@ -36,30 +36,30 @@ class Scene:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.view = View()
+        self.modules: dict[str, Sources] = {}
         self._clock = clock
-        self._modules: dict[str, Sources] = {}
         self._bursts: dict[str, Burst] = {}
 
     def aim(self, modules: Mapping[str, Sources]) -> None:
         """Watch these modules from now on; what was watched already is compared with how it looked before."""
         now = View(modules.values())
         changes = self.view.changes(now)
-        known = {path for paths in concerned(changes, self._modules).values() for path in paths}
-        self._modules = dict(modules)
+        known = {path for paths in concerned(changes, self.modules).values() for path in paths}
+        self.modules = dict(modules)
         self._bursts = {name: burst for name, burst in self._bursts.items() if name in modules}
         self.view = now
         self._note({path: stamp for path, stamp in changes.items() if path in known})
 
     def look(self) -> None:
         """Look again."""
-        now = View(self._modules.values())
+        now = View(self.modules.values())
         changes = self.view.changes(now)
         self.view = now
         self._note(changes)
 
     def _note(self, changes: Mapping[str, Stamp | None]) -> None:
         clock = self._clock()
-        for module, paths in concerned(changes, self._modules).items():
+        for module, paths in concerned(changes, self.modules).items():
             self._bursts.setdefault(module, Burst(clock)).note(changes, paths, clock)
         for module, burst in self._bursts.items():
             if not self._complete(module):
@@ -79,7 +79,7 @@ class Scene:
         return {name: paths for name, paths in told.items() if paths}
 
     def _complete(self, name: str) -> bool:
-        return self._modules[name].installs <= self.view.installed
+        return self.modules[name].installs <= self.view.installed
 
 
 class Lookout:
@@ -92,23 +92,23 @@ class Lookout:
     def __init__(self, found: Found) -> None:
         self._found = found
         self._scene = Scene()
-        self._modules: Mapping[str, Sources] = {}
+        self._lock = threading.Lock()  # holds the scene
         self._ended = threading.Event()
         self._nudged = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hostcore:watch", daemon=True)
         self._told = False
 
-    def start(self, modules: Mapping[str, Sources]) -> None:
-        """Begin; when this returns, the first view has been taken."""
-        self._modules = modules
-        self._scene.aim(modules)
+    def start(self) -> None:
+        """Begin to watch."""
         self._thread.start()
 
     def aim(self, modules: Mapping[str, Sources]) -> None:
-        """Watch these modules from now on."""
-        if modules != self._modules:
-            self._modules = modules
-            self._nudged.set()
+        """Watch these modules from now on; when this returns, the first view of those that are new has been taken."""
+        with self._lock:
+            if modules == self._scene.modules:
+                return
+            self._scene.aim(modules)
+        self._nudged.set()
 
     def close(self) -> None:
         """Stop watching; waits for the thread."""
@@ -124,27 +124,29 @@ class Lookout:
             if self._ended.is_set():  # asked after the nudge was cleared: neither can be missed
                 return
             try:
-                self._scene.aim(self._modules)
-                self._watch()
+                with self._lock:
+                    self._scene.look()
+                    places = self._scene.view.places
+                self._watch(places)
             except Exception:
                 log.exception("watching was interrupted")
                 self._ended.wait(_POLL)
 
-    def _watch(self) -> None:
+    def _watch(self, places: Mapping[str, Place]) -> None:
         """Look whenever there is a reason to, until other directories are to be watched."""
-        scene, watched = self._scene, self._scene.view.places
-        checked = 0.0
-        for woken in self._wakes(list(watched)):
+        scene, checked = self._scene, 0.0
+        for woken in self._wakes(list(places)):
             clock = time.monotonic()
-            if clock - checked >= _POLL:
-                checked = clock
-                woken = woken or scene.view.moved()
-            if woken or scene.restless:
-                scene.look()
-            due = scene.due()
+            check = clock - checked >= _POLL
+            with self._lock:
+                if woken or scene.restless or (check and scene.view.moved()):
+                    scene.look()
+                due = scene.due()
+                same = scene.view.places == places
+            checked = clock if check else checked
             if due:
                 self._found(due)
-            if scene.view.places != watched:
+            if not same:
                 return
 
     def _wakes(self, places: list[str]) -> Iterator[bool]:

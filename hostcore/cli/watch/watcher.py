@@ -51,6 +51,7 @@ class Watcher:
         self._pending: dict[str, set[str]] = {}
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._habits = Habits()
+        self._aiming = asyncio.Lock()
         self._serving = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -58,13 +59,16 @@ class Watcher:
         """Begin to watch: the modules called `names`, which need not be loaded yet, and whatever is loaded later."""
         heard = await self._stack.enter_async_context(self._system.subscribe("hostcore.module.*"))
         self._sources = {name: find_sources(self._system, name, Sources()) for name in names}
-        self._lookout.start(dict(self._sources))
+        self._lookout.aim(dict(self._sources))
+        self._lookout.start()
         self._stack.push_async_callback(asyncio.to_thread, self._lookout.close)
         listening = asyncio.create_task(self._listen(heard), name="hostcore:watch")
         self._stack.push_async_callback(_cancel, [listening])
 
-    def serve(self) -> None:
-        """Begin to reload what has changed and changes."""
+    async def serve(self) -> None:
+        """Begin to reload what has changed and changes; when this returns, all that is loaded is watched."""
+        for name in self._system.modules.keys() - self._sources.keys():
+            await self._follow(name)
         self._serving.set()
 
     async def stop(self) -> None:
@@ -76,11 +80,19 @@ class Watcher:
         async for message in heard:
             name = message.payload["module"]
             if message.topic == events.UNLOADED:
-                self._sources.pop(name, None)
+                await self._follow(name, gone=True)
             elif message.topic in _TURNING:
-                before = self._sources.get(name, Sources())
+                await self._follow(name)
+
+    async def _follow(self, name: str, *, gone: bool = False) -> None:
+        """Aim the lookout at where a module comes from now."""
+        async with self._aiming:
+            before = self._sources.get(name, Sources())
+            if gone:
+                self._sources.pop(name, None)
+            else:
                 self._sources[name] = await asyncio.to_thread(find_sources, self._system, name, before)
-            self._lookout.aim(dict(self._sources))
+            await asyncio.to_thread(self._lookout.aim, dict(self._sources))
 
     def _changed(self, found: dict[str, list[str]]) -> None:
         for name, paths in found.items():
