@@ -247,6 +247,16 @@ def test_directories_that_vanish_and_come_back(cli, write):
         assert ask("echo", "dev") == "back"
 
 
+def test_without_notifications_files_are_polled(cli, write):
+    """Where the kernel tells nothing, as in some containers and shares, watchfiles can be told to poll."""
+    cli.environment["WATCHFILES_FORCE_POLLING"] = "1"
+    project = write(ECHO)
+    with cli.host(project, command="dev") as host:
+        edit(init(project), answer("polled"))
+        reloaded(host)
+        assert ask("echo", "dev") == "polled"
+
+
 def test_a_parent_directory_that_is_renamed(cli, tmp_path, write):
     """What no notification tells, such as another directory under a parent's name, is noticed all the same."""
     project = write(ECHO)
@@ -477,12 +487,15 @@ def test_importing_the_command_line_imports_no_watchfiles():
     assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True).stdout == "False\n"
 
 
-def test_ctrl_c_during_a_reload(cli, write, tmp_path):
+@pytest.mark.parametrize("where", ["import", "initialize"])
+def test_ctrl_c_during_a_reload(cli, write, tmp_path, where):
     """Ctrl-C while a module is being reloaded stops the host cleanly."""
     mark = tmp_path / "mark"
     project = write(ECHO)
     with cli.host(project, command="dev") as host:
-        edit(init(project), code(GATED.format(mark=str(mark), gate="/nonexistent/gate", answer="")))
+        slow = code(ECHO, f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(1e6)")
+        waiting = code(GATED.format(mark=str(mark), gate="/nonexistent/gate", answer=""))
+        edit(init(project), slow if where == "import" else waiting)
         until(mark.exists, "the reload")
         host.signal(signal.SIGINT)
         assert [event["event"] for event in host.rest()] == ["stopping", "stopped"]

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.distributions import fake_install, write_files
+from support.hosting import TIME
 from support.modules import ECHO, install
 
 from hostcore.cli.watch.bursts import PATIENCE, QUIET, Burst
 from hostcore.cli.watch.habits import TIMES, Habits
-from hostcore.cli.watch.lookout import Scene
+from hostcore.cli.watch.lookout import Lookout, Scene
+from hostcore.cli.watch.outcomes import Outcome
 from hostcore.cli.watch.sources import Sources, concerned, sources_of
 from hostcore.cli.watch.views import View
 from hostcore.packages.discovery import Discovery
 from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
+from hostcore.runtime.reports import ReloadReport
 
 SITE = "/venv/site"
 
@@ -326,3 +330,71 @@ def test_what_a_module_writes_while_it_loads_soon_does_not_count(tmp_path):
     os.utime(file, ns=(0, 5_000_000_000))
     assert habits.without("echo", [str(file)]) == [str(file)]
     assert habits.without("other", [str(file)]) == [str(file)]
+
+
+# --- the lookout -----------------------------------------------------------------------------------------------
+
+
+def test_where_the_kernel_refuses_to_watch_it_looks_by_itself(write, monkeypatch, caplog):
+    """Beyond the system's limit of watched directories it looks every second, and says so once."""
+
+    def refuse(*places: str, **options: object) -> None:
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr("watchfiles.watch", refuse)
+    directory, found = write(ECHO), SimpleQueue()
+    lookout = Lookout(found.put)
+    lookout.aim({"echo": of_project(directory)})
+    lookout.start()
+    try:
+        for name in ("new.py", "newer.py"):
+            (directory / "acme_echo" / name).touch()
+            assert found.get(timeout=TIME) == {"echo": [str(directory / "acme_echo" / name)]}
+    finally:
+        lookout.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "watching by looking every second, for: OS file watch limit reached."
+    ]
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------
+
+
+class Report(ReloadReport, frozen=True, kw_only=True):
+    traceback: str = ""
+
+
+def outcome(report: ReloadReport, *shown: str) -> Outcome:
+    found = Outcome("echo", [f"/src/{path}" for path in shown], list(shown))
+    found.report = report
+    return found
+
+
+def test_an_outcome_is_one_line_however_many_files_changed():
+    """The line names a few of the changed files and counts the others; odd names cannot break it."""
+    report = ReloadReport(module="echo", old_generation=1, new_generation=2, old_version="1.0", new_version="1.1",
+                          duration_ms=31.24, downtime_ms=0.26)  # fmt: skip
+    line = outcome(report, "a.py", "new\nline.py", "c.py", "d.py", "e.py").line()
+    told = "reloaded echo: 1.0 (generation 1) -> 1.1 (generation 2) in 31.2 ms, held 0.3 ms"
+    assert line.partition(" ")[2] == f"{told}; a.py, new line.py, c.py and 2 more changed"
+
+
+def test_a_rolled_back_reload_shows_error_and_traceback():
+    """Below the line stand the error, and the module's traceback behind a rule; a syntax error has its caret there."""
+    traceback = 'File "a.py", line 1\n    def x(:\n          ^\nSyntaxError: invalid syntax\n'
+    report = Report(module="echo", old_generation=1, new_generation=2, old_version="1.0", rolled_back=True,
+                    reason="HC201 echo 1.0: no\n  --> a.py:1", traceback=traceback)  # fmt: skip
+    told = outcome(report, "a.py")
+    assert told.line().partition(" ")[2] == "rolled back echo: 1.0 (generation 1) serves on; a.py changed"
+    assert told.details().splitlines() == [
+        "  HC201 echo 1.0: no", "    --> a.py:1", '  | File "a.py", line 1', "  |     def x(:", "  |           ^",
+        "  | SyntaxError: invalid syntax",
+    ]  # fmt: skip
+    assert not told.succeeded
+
+
+def test_what_is_left_of_the_old_generation_is_shown():
+    """Objects of the old generation that are still alive are named below the line."""
+    told = outcome(ReloadReport(module="echo", old_generation=3, new_generation=4, leaks=("acme.Thing",)), "a.py")
+    assert told.details() == "  still alive of generation 3: acme.Thing"
+    assert told.succeeded

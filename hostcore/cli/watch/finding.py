@@ -39,7 +39,7 @@ def find_sources(system: ModuleSystem, name: str, before: Sources) -> Sources:
         if source:
             return running.joined(_from_source(name, source))
         return running.joined(_installed(name, system.discover()) or Sources(installs=before.installs))
-    except HostcoreError:
+    except (HostcoreError, OSError):
         return running.joined(_of_project(name, source) if source else Sources(installs=before.installs))
 
 
