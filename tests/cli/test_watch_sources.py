@@ -323,13 +323,22 @@ def test_what_a_module_writes_while_it_loads_soon_does_not_count(tmp_path):
     other.touch()
     os.utime(file, ns=(0, 1_000_000_000))
     for _ in range(TIMES - 1):
-        habits.loaded("echo", 900_000_000, 1_100_000_000)
+        habits.loads("echo", 900_000_000, 1_100_000_000)
         assert habits.without("echo", [str(file)]) == [str(file)]
-    habits.loaded("echo", 900_000_000, 1_100_000_000)
+    habits.loads("echo", 900_000_000, 1_100_000_000)
     assert habits.without("echo", [str(file), str(other), "/gone"]) == [str(other), "/gone"]
     os.utime(file, ns=(0, 5_000_000_000))
     assert habits.without("echo", [str(file)]) == [str(file)]
     assert habits.without("other", [str(file)]) == [str(file)]
+
+
+def test_what_is_written_during_a_load_that_goes_on_counts_as_well(tmp_path):
+    """A change that is noticed before the load has ended is the module's own writing too."""
+    file = tmp_path / "cache"
+    file.touch()
+    habits = Habits()
+    habits.loads("echo", file.stat().st_mtime_ns)
+    assert [habits.without("echo", [str(file)]) for _ in range(TIMES)][-1] == []
 
 
 # --- the lookout -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from math import inf
 from pathlib import Path
 
 TIMES = 3
@@ -21,11 +22,11 @@ class Habits:
     """What is known of the modules' own writing."""
 
     def __init__(self) -> None:
-        self._loads: dict[str, tuple[int, int]] = {}
+        self._loads: dict[str, tuple[int, float]] = {}
         self._streaks: Counter[tuple[str, str]] = Counter()
 
-    def loaded(self, module: str, began: int, ended: int) -> None:
-        """Take note of when the latest load of a module, or try of it, began and ended: `time.time_ns()`."""
+    def loads(self, module: str, began: int, ended: float = inf) -> None:
+        """Take note of when the latest load of a module began, and ended if it has: `time.time_ns()`."""
         self._loads[module] = began - _TICK, ended
 
     def without(self, module: str, paths: list[str]) -> list[str]:

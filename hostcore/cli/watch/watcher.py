@@ -125,12 +125,13 @@ class Watcher:
         sources = self._sources.get(name, Sources())
         outcome = Outcome(name, paths, [sources.shown(path) for path in paths])
         began = time.time_ns()
+        self._habits.loads(name, began)
         try:
             with without_failed_loads():
                 outcome.report = await self._system.reload(name, **self._why(outcome))
         except HostcoreError as error:
             outcome.error = error
-        self._habits.loaded(name, began, time.time_ns())
+        self._habits.loads(name, began, time.time_ns())
         if paths or outcome.error is None:  # that it still misses what it requires is no news
             self._tell(outcome)
         if outcome.succeeded:
