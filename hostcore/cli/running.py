@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import threading
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
@@ -28,12 +28,19 @@ from hostcore.control.server import ControlServer
 from hostcore.runtime.modules import LoadOutcome
 from hostcore.system import ModuleSystem
 
+if TYPE_CHECKING:
+    from hostcore.cli.watch.outcomes import Outcome
+    from hostcore.cli.watch.watcher import Watcher
+
 _LEAVE_TIME = 2.0
 """Seconds that leftover tasks get to end."""
 log = logging.getLogger("hostcore")
 
 
-def run_host(config: HostConfig, stop: Stop, *, autoload: bool, safe: bool, verbose: bool, as_json: bool) -> int:
+def run_host(
+    config: HostConfig, stop: Stop, *, autoload: bool = True, safe: bool = False, verbose: bool, as_json: bool,
+    names: list[str] | None = None, watch: bool = False,
+) -> int:  # fmt: skip
     """Run a host until `stop`; return the exit code.
 
     Args:
@@ -43,6 +50,8 @@ def run_host(config: HostConfig, stop: Stop, *, autoload: bool, safe: bool, verb
         safe: Load nothing.
         verbose: Log everything that happens.
         as_json: Report in lines of JSON.
+        names: The modules to load, and what they require; None: as `config` and `autoload` say.
+        watch: Reload modules whose sources change.
 
     Raises:
         ControlError: Another host has the name, or there can be no socket.
@@ -53,7 +62,7 @@ def run_host(config: HostConfig, stop: Stop, *, autoload: bool, safe: bool, verb
         report = _Report(_own_output(), as_json=as_json)
         start_logging(verbose=verbose)
         with asyncio.Runner() as runner:
-            runner.run(_live(config, claim, stop, report))
+            runner.run(_live(config, claim, stop, report, names, watch=watch))
             if report.left:
                 _leave(config, claim, report)
     finally:
@@ -63,16 +72,24 @@ def run_host(config: HostConfig, stop: Stop, *, autoload: bool, safe: bool, verb
     return 0
 
 
-async def _live(config: HostConfig, claim: Claim, stop: Stop, report: _Report) -> None:
+async def _live(
+    config: HostConfig, claim: Claim, stop: Stop, report: _Report, names: list[str] | None, *, watch: bool
+) -> None:
     system = ModuleSystem(config)
+    watcher = _watcher(system, report) if watch else None
     server = ControlServer(Methods(system, stop.ask, str(claim.path)).table())
     asked = asyncio.create_task(stop.wait())
     try:
         await system.start()
         await server.start(claim.listen())
-        loading = asyncio.create_task(_load(system))
+        names = _to_load(system, names)
+        if watcher is not None:
+            await watcher.start(names)
+        loading = asyncio.create_task(_load(system, names))
         await asyncio.wait([loading, asked], return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
+            if watcher is not None:
+                await watcher.serve()
             report.ready(config.name, claim, loading.result())
             await asked
         else:
@@ -83,15 +100,30 @@ async def _live(config: HostConfig, claim: Claim, stop: Stop, report: _Report) -
         report.stopping()
         claim.withdraw()
         await server.stop()
+        if watcher is not None:
+            await watcher.stop()
         await system.stop()
         report.left += await _end_tasks()
 
 
-async def _load(system: ModuleSystem) -> LoadOutcome:
+def _watcher(system: ModuleSystem, report: _Report) -> Watcher:
+    from hostcore.cli.watch.watcher import Watcher
+
+    return Watcher(system, report.outcome)
+
+
+def _to_load(system: ModuleSystem, names: list[str] | None) -> list[str]:
+    """Return the modules to load with the host."""
     config = system.config
     if config.safe_mode:
-        return LoadOutcome([], [], {})
-    names = None if config.autoload else sorted({*config.modules} - system.disabled)
+        return []
+    if names is not None:
+        return names
+    installed = system.discover().modules if config.autoload else ()
+    return sorted({*installed, *config.modules} - system.disabled)
+
+
+async def _load(system: ModuleSystem, names: list[str]) -> LoadOutcome:
     with without_failed_loads():
         return await system.load_all(names)
 
@@ -121,6 +153,15 @@ class _Report:
         counts = f"{len(outcome.loaded)} loaded, {len(outcome.failed)} failed, {len(outcome.waiting)} waiting"
         self._say(f"ready    host {name!r}, pid {os.getpid()}, {counts}; Ctrl-C stops it")
 
+    def outcome(self, outcome: Outcome) -> None:
+        """Tell what came of a change to a module's sources."""
+        if self._as_json:
+            self._emit(outcome.data())
+        elif outcome.succeeded:
+            self._say("\n".join(filter(None, (outcome.line(), outcome.details()))))
+        else:
+            self._complain(f"{outcome.line()}\n{outcome.details()}")
+
     def stopping(self) -> None:
         """Tell that the host has begun to stop."""
         if self._as_json:
@@ -144,6 +185,12 @@ class _Report:
     def _say(self, text: str) -> None:
         try:
             output.say(text, file=self._stream)
+        except OSError:
+            pass
+
+    def _complain(self, text: str) -> None:
+        try:
+            output.problem(text, file=self._stream)
         except OSError:
             pass
 

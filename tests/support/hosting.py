@@ -90,6 +90,11 @@ class HostProcess:
         """Tell whether it has loaded a binary library of that name."""
         return library in Path(f"/proc/{self.pid}/maps").read_text()
 
+    def watches(self, directory: Path) -> bool:
+        """Tell whether it has a directory watched by the kernel."""
+        mark = f" ino:{directory.stat().st_ino:x} "
+        return any(mark in _text(info) for info in Path(f"/proc/{self.pid}/fdinfo").iterdir())
+
     def end(self) -> None:
         """End it, whatever it is doing."""
         if self.process.poll() is None:
@@ -97,6 +102,13 @@ class HostProcess:
         self.process.wait(TIME)
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # closed meanwhile
+        return ""
 
 
 class Cli:
@@ -123,20 +135,20 @@ class Cli:
         )  # fmt: skip
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, *arguments: str | Path) -> HostProcess:
-        """Start `hostcore run --json`; it is not ready yet."""
+    def start(self, *arguments: str | Path, command: str = "run") -> HostProcess:
+        """Start `hostcore run --json`, or `dev`; it is not ready yet."""
         log = self.directory / f"host-{time.monotonic_ns()}.log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                self.command("run", "--json", *arguments), cwd=self.directory, env=self.env(),
+                self.command(command, "--json", *arguments), cwd=self.directory, env=self.env(),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         return HostProcess(process, log)
 
     @contextmanager
-    def host(self, *arguments: str | Path) -> Iterator[HostProcess]:
+    def host(self, *arguments: str | Path, command: str = "run") -> Iterator[HostProcess]:
         """Run a host; it is ready when the block begins."""
-        host = self.start(*arguments)
+        host = self.start(*arguments, command=command)
         try:
             host.ready = host.event()
             assert host.ready["event"] == "ready", host.errors()
