@@ -68,6 +68,8 @@ class Modules:
             if error.problems[0].code == NOT_INSTALLED and not record.generations:
                 self._parts.registry.forget(name)  # a name that nobody has, mistyped perhaps, is not a failed module
             else:
+                if record.copy is None:
+                    record.wish = wish  # a later reload asks the same way
                 self._note_failure(record, error)
             raise
         for other in order:

@@ -554,7 +554,7 @@ def test_people_get_one_line_and_the_error_below_it(cli, write):
         edit(init(project), "raise ValueError('no luck')\n")
         text = talk.until("-->")
         first, *rest = text.splitlines()
-        assert "rolled back echo: 1.0 (generation 2) serves on; acme_echo/__init__.py changed" in first
+        assert "rolled back echo (phase prepare): 1.0 (generation 2) serves on; acme_echo/__init__.py changed" in first
         assert rest[0].startswith("  HC201 echo 1.0")
         assert "\x1b" not in text
     finally:

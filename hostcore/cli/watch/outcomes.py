@@ -66,7 +66,8 @@ class Outcome:
         old = f"{report.old_version} (generation {report.old_generation})"
         new = f"{report.new_version} (generation {report.new_generation})"
         if report.rolled_back:
-            return f"rolled back {self.module}: {old} serves on"
+            phase = f" (phase {report.phase})" if report.phase else ""
+            return f"rolled back {self.module}{phase}: {old} serves on"
         if not report.old_generation:
             return f"loaded {self.module}: {new}"
         times = f"in {report.duration_ms:.1f} ms, held {report.downtime_ms:.1f} ms"
@@ -82,7 +83,7 @@ class Outcome:
             yield getattr(self.error, "traceback", ""), "  | "
         elif self.report is not None:
             yield self.report.reason, "  "
-            yield getattr(self.report, "traceback", ""), "  | "
+            yield self.report.traceback, "  | "
             if self.report.leaks:
                 yield f"still alive of generation {self.report.old_generation}: {', '.join(self.report.leaks)}", "  "
 

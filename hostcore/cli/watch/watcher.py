@@ -11,12 +11,10 @@ module comes from.  Changes wait until `serve`, when all that loads with the hos
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import Any
 
 from hostcore.cli.logs import without_failed_loads
 from hostcore.cli.watch.finding import find_sources
@@ -128,7 +126,7 @@ class Watcher:
         self._habits.loads(name, began)
         try:
             with without_failed_loads():
-                outcome.report = await self._system.reload(name, **self._why(outcome))
+                outcome.report = await self._system.reload(name, why=outcome.cause)
         except HostcoreError as error:
             outcome.error = error
         self._habits.loads(name, began, time.time_ns())
@@ -136,10 +134,6 @@ class Watcher:
             self._tell(outcome)
         if outcome.succeeded:
             self._retry()
-
-    def _why(self, outcome: Outcome) -> dict[str, Any]:
-        takes_it = "why" in inspect.signature(self._system.reload).parameters
-        return {"why": outcome.cause} if takes_it else {}
 
     def _retry(self) -> None:
         """Try again to load what failed because it missed something that may be there now."""
