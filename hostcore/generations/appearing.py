@@ -106,7 +106,12 @@ def _own(module: Any) -> dict[str, Any]:
 def undo(generation: Generation) -> Iterator[tuple[str, str]]:
     """Take back what is `generation`'s; yield (registry, what)."""
     paths = _own_paths(generation)
-    modules = [name for name, module in list(table.real.items()) if _is_own(generation, name, module)]
+    noted = generation.appeared.modules
+    modules = [
+        name
+        for name, module in list(table.real.items())
+        if name in noted or (_made_by(generation, module) and not generation.owns(name))
+    ]
     heir = _heir(generation) if paths or modules else None
     for entry in paths:
         inherits = heir is not None and entry in heir.appeared.path_before and entry not in heir.appeared.paths
@@ -157,20 +162,14 @@ def _heir(generation: Generation) -> Generation | None:
     )
 
 
-def _is_own(generation: Generation, name: str, module: Any) -> bool:
-    if name in generation.appeared.modules:
-        return True
-    return _made_by(generation, module) and not generation.owns(name)
-
-
 def _made_by(generation: Generation, module: Any) -> bool:
     """Tell whether `module` was made by the generation's code, or by hand around objects of its code."""
     if type(module) is not types.ModuleType:
         return maker_of(module) is generation
     own = vars(module)
-    if own.get("__spec__") is None and own.get("__file__") is None and own.get("__name__") != "__main__":
-        return maker_of(module) is generation or any(maker_of(v) is generation for v in list(own.values()))
-    return False
+    if own.get("__spec__") is not None or own.get("__file__") is not None or own.get("__name__") == "__main__":
+        return False
+    return maker_of(module) is generation or any(maker_of(value) is generation for value in list(own.values()))
 
 
 def _take_out(name: str, before: weakref.ref[Any] | None) -> bool:

@@ -26,6 +26,7 @@ Swept = Iterator[tuple[str, str]]
 Mine = Callable[[Any], bool]
 _LRU = type(functools.lru_cache(lambda: 0))
 _SEARCH_LIMIT = 5_000
+_PLAIN_PATTERNS = (str, bytes)
 _GENERIC = ("functools", "typing", "types")
 _generic_function: Any = functools.singledispatch(lambda _: None)
 _SINGLEDISPATCH = _generic_function.__code__  # of the wrapper that every generic function is
@@ -51,7 +52,7 @@ def _re(generation: Generation, mine: Mine) -> Swept:
     """A pattern of a class of its own is a key of the compiled ones; its expanded templates are in an lru_cache."""
     for name in ("_cache", "_cache2"):
         cache: dict[Any, Any] = getattr(re, name, {})
-        for key in [key for key in list(cache) if any(map(mine, key))]:
+        for key in [key for key in list(cache) if key[0] not in _PLAIN_PATTERNS and any(map(mine, key))]:
             cache.pop(key, None)
             yield "re cache", repr(str(key[1]))
 

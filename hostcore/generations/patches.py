@@ -15,15 +15,17 @@ The classes that a module defines, and the submodules bound in it, are looked at
 from __future__ import annotations
 
 import functools
+import operator
 import threading
 import types
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from hostcore.generations import rewiring, table
+from hostcore.generations import table
 from hostcore.generations.belonging import is_class, is_static, maker_of
 from hostcore.generations.layers import MISSING, Layers
+from hostcore.generations.rewiring import Swaps
 
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
@@ -66,22 +68,26 @@ class Touched:
 
 
 class _Seen:
-    """What stands in one namespace, of a module or of a class."""
+    """What stands in one namespace, of a module or of a class.
 
-    __slots__ = ("_fingerprint", "layers", "originals", "unknown")
+    Whether anything is new there is asked so often that only names that can be given back are compared.
+    """
+
+    __slots__ = ("_get", "_size", "_values", "layers", "originals", "unknown")
 
     def __init__(self) -> None:
-        self._fingerprint: int | None = None
+        self._size = -1
+        self._get: Callable[[Any], tuple[Any, ...]] = lambda _: ()
+        self._values: tuple[Any, ...] = ()
         self.originals: dict[str, Any] = {}
         self.unknown: set[str] = set()  # names of which the host's value is not kept
         self.layers: dict[str, Layers] = {}
 
     def look(self, namespace: Mapping[str, Any]) -> bool:
         """Bring it up to date; tell whether there was anything new."""
-        fingerprint = hash(tuple(map(id, namespace.values())))
-        if fingerprint == self._fingerprint:
+        if self._is_as_before(namespace):
             return False
-        first, self._fingerprint = self._fingerprint is None, fingerprint
+        first, self._size = self._size < 0, len(namespace)
         originals, unknown = {}, set()
         for name, value in list(namespace.items()):
             known = self.originals.get(name, MISSING)
@@ -97,7 +103,18 @@ class _Seen:
             else:
                 unknown.add(name)
         self.originals, self.unknown = originals, unknown
+        self._values = tuple(originals.values())
+        # The first name twice: for one name alone, it makes no tuple.
+        self._get = operator.itemgetter(*originals, next(iter(originals))) if originals else lambda _: ()
         return True
+
+    def _is_as_before(self, namespace: Mapping[str, Any]) -> bool:
+        if self.layers or len(namespace) != self._size:
+            return False
+        try:
+            return all(map(operator.is_, self._get(namespace), self._values))
+        except KeyError:
+            return False
 
     def _is_hosted(self, name: str, value: Any) -> bool:
         maker = maker_of(value)
@@ -137,10 +154,6 @@ class _Seen:
             if not layers:
                 del self.layers[name]
 
-    def in_place(self) -> list[Any]:
-        """Return what generations have put there."""
-        return [value for layers in self.layers.values() for value in layers.values]
-
 
 _layered: list[_Seen] = []
 """Those that have layers: a generation that goes must be in none of them."""
@@ -156,16 +169,17 @@ class _Record:
         self.classes: dict[type, _Seen] = {}
         self.children: tuple[str, ...] = ()
 
-    def look(self, module: types.ModuleType, name: str) -> None:
-        """Bring what is known of the module itself up to date."""
+    def look(self, module: types.ModuleType, name: str) -> bool:
+        """Bring what is known of the module itself up to date; tell whether there was anything new."""
         namespace = vars_of(module)
         if not self.seen.look(namespace):
-            return
+            return False
         values = list(namespace.items())
         own = [value for _, value in values if is_class(value) and not is_static(value) and _home(value) == name]
         self.classes = {cls: self.classes.get(cls) or _seen_class(cls) for cls in own}
         submodules = ((f"{name}.{attr}", value) for attr, value in values if issubclass(type(value), types.ModuleType))
         self.children = tuple(child for child, value in submodules if table.real.get(child) is value)
+        return True
 
 
 def vars_of(module: types.ModuleType) -> dict[str, Any]:
@@ -200,13 +214,13 @@ def touch(generation: Generation, name: str, fromlist: Sequence[str] | None = No
     names += [f"{name}.{item}" for item in fromlist or () if isinstance(item, str)]
     known = names[0] in touched  # then its submodules could be patched before they were imported
     for each in names:
-        if each not in touched and _host_module(each) is not None:
+        module = _host_module(each) if each not in touched else None
+        if module is not None:
             with _lock:
                 touched.add(each)
-                seen = _look(each).seen
-                _look_below(each, set())
-                if not known:
-                    here = [attr for attr, layers in seen.layers.items() if layers.of(generation.id) is not MISSING]
+                layers = _look(module, each).seen.layers
+                if layers and not known:
+                    here = [attr for attr, found in layers.items() if found.of(generation.id) is not MISSING]
                     generation.touched.left.update((each, attr) for attr in here)
 
 
@@ -225,41 +239,39 @@ def known_module(name: str) -> types.ModuleType | None:
     return next((module for module in list(_records) if vars_of(module).get("__name__") == name), None)
 
 
-def _look(name: str) -> _Record:
-    module = _host_module(name)
-    assert module is not None
+def _look(module: types.ModuleType, name: str) -> _Record:
+    """Bring a module's record up to date, and make those of its submodules that have none."""
     record = _records.get(module)
     if record is None:
         record = _records[module] = _Record()
-    record.look(module, name)
+    if record.look(module, name):
+        for child in record.children:
+            below = _host_module(child)
+            if below is not None and below not in _records:
+                _look(below, child)
     return record
-
-
-def _look_below(name: str, done: set[str]) -> None:
-    """Make records of the submodules that have none yet."""
-    module = _host_module(name)
-    for child in _records[module].children if module is not None and name not in done else ():
-        done.add(name)
-        below = _host_module(child)
-        if below is not None and below not in _records:
-            _look(child)
-            _look_below(child, done)
 
 
 # --- undoing ---------------------------------------------------------------------------------------------------
 
 
-def undo(generation: Generation) -> Iterator[tuple[str, str]]:
-    """Put back what `generation` wrote over in the host's modules and classes; yield (registry, what)."""
+def undo(generation: Generation, swaps: Swaps) -> Iterator[tuple[str, str]]:
+    """Put back what `generation` wrote over in the host's modules and classes; yield (registry, what).
+
+    What other generations may have picked up of it, and what they are to have instead, is added to `swaps`.
+    """
     with _lock:
-        swaps = rewiring.Swaps()
         found = [what for name in _reach(generation) for what in _undo_module(generation, name, swaps)]
         for seen in _layered:
             seen.forget(generation.id)
         _layered[:] = [seen for seen in _layered if seen.layers]
-        if swaps:
-            rewiring.rewire(generation, swaps, [value for seen in _layered for value in seen.in_place()])
     yield from (("patch", what) for what in found)
+
+
+def in_place() -> list[Any]:
+    """Return what generations have put into the host's modules and classes."""
+    with _lock:
+        return [value for seen in _layered for layers in seen.layers.values() for value in layers.values]
 
 
 def _reach(generation: Generation) -> list[str]:
@@ -268,16 +280,17 @@ def _reach(generation: Generation) -> list[str]:
     reached = set(todo)
     while todo:
         name = todo.pop()
-        if _host_module(name) is None:
+        module = _host_module(name)
+        if module is None:
             continue
         names.append(name)
-        children = [child for child in _look(name).children if child not in reached]
+        children = [child for child in _look(module, name).children if child not in reached]
         reached.update(children)
         todo += children
     return names
 
 
-def _undo_module(generation: Generation, name: str, swaps: rewiring.Swaps) -> Iterator[str]:
+def _undo_module(generation: Generation, name: str, swaps: Swaps) -> Iterator[str]:
     module = _host_module(name)
     if module is None:
         return
@@ -299,7 +312,7 @@ def _undo_module(generation: Generation, name: str, swaps: rewiring.Swaps) -> It
             yield from _undo_class(generation, cls, seen, swaps)
 
 
-def _undo_class(generation: Generation, cls: type, seen: _Seen, swaps: rewiring.Swaps) -> Iterator[str]:
+def _undo_class(generation: Generation, cls: type, seen: _Seen, swaps: Swaps) -> Iterator[str]:
     def put(attr: str, value: Any) -> None:
         if value is MISSING:
             type.__delattr__(cls, attr)

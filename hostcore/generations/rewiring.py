@@ -1,16 +1,18 @@
-"""Let other generations forget a function that one of them had put into a module of the host's.
+"""Let other generations forget what one of them had put into a module, a class or another place of the host's.
 
 A generation that was loaded while another's patch was in place may have picked that up: `original = json.dumps`, a
 `from json import dumps`, a wrapper around it.  When the first goes, these references are turned to what its patch
 had replaced, as if it had never been there, so it can be collected, and the other goes on.
 
-Looked at are the namespaces of the modules and classes of the generations that have touched the same modules, and
-from there closures, defaults, partials, lists, dicts and the attributes of own objects.
+Looked at are the namespaces of the modules and classes of the generations that came later, and what they have put
+into the host's places themselves; from there closures, defaults, partials, lists, dicts and the attributes of own
+objects.  Where many generations live, the garbage collector is asked first whether anybody holds the patch at all.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import operator
 import types
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from hostcore.generations.layers import MISSING
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
 
+_FEW = 8
 _LIMIT = 100_000
 """So many objects are looked at for one generation: it might hold a large table."""
 
@@ -44,6 +47,12 @@ class Swaps:
             if type(old) is kind:  # who picked it up got the function
                 self.add(old.__func__, new.__func__ if type(new) is kind else new)
 
+    def held_by_others(self, leaving: Generation) -> bool:
+        """Tell whether anything but the modules of `leaving` holds what is to be replaced."""
+        own = {id(vars(module)) for module in leaving.modules.values() if type(module) is types.ModuleType}
+        own |= {id(pair) for pair in self._new.values()}
+        return any(id(holder) not in own for holder in gc.get_referrers(*(old for old, _ in self._new.values())))
+
     def new(self, value: Any) -> Any:
         """Return what `value` is to be replaced by; MISSING: it may stay."""
         new = self._new.get(id(value), (None, MISSING))[1]
@@ -56,9 +65,11 @@ class Swaps:
 
 def rewire(leaving: Generation, swaps: Swaps, patches: list[Any]) -> None:
     """Replace in all generations that may have met those of `leaving`, and in these patches of theirs."""
-    for generation in list(table.by_id.values()):
-        if generation is not leaving and generation.touched.modules & leaving.touched.modules:
-            _Walk(generation, swaps, patches).run()
+    later = [generation for generation in list(table.by_id.values()) if generation.id > leaving.id]
+    if not swaps or (len(later) > _FEW and not swaps.held_by_others(leaving)):
+        return
+    for generation in later:
+        _Walk(generation, swaps, patches).run()
 
 
 class _Walk:

@@ -2,7 +2,7 @@
 
 They are looked at whenever a generation comes, is published or goes; `Layers` remembers for each who took it from
 whom.  A generation that goes gives back what it has taken, and a place that somebody else has taken since stays as
-it is.  What was set and replaced again between two looks was never seen.
+it is.  What was set and replaced again between two looks was never seen.  While no generation lives, nothing is kept.
 
 Signal handlers can be set by the main thread only: what an unload in another thread cannot give back, the next look
 in the main thread does.
@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # its functions make no enums
 import logging
+import operator
 import signal
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hostcore.generations import table
 from hostcore.generations.belonging import belongs_to, maker_of
 from hostcore.generations.layers import HOST, MISSING, Layers
+from hostcore.generations.rewiring import Swaps
 
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
@@ -71,9 +74,15 @@ _SLOTS = (
         for number in sorted(signal.valid_signals())
     ),
 )
+_SIGNAL_AT: dict[int, int] = {
+    number: len(_PLAIN) + index for index, number in enumerate(sorted(signal.valid_signals()))
+}
+_NOBODYS = (int, type(None), types.BuiltinFunctionType)
 _SIGNAL, _LOOP_SIGNAL = "signal", "asyncio signal handler"
 _lock = threading.RLock()
-_layers: dict[tuple[str, str], Layers] = {}
+_layers = [Layers() for _ in _SLOTS]
+_last: list[Any] = []
+"""What the last look found: mostly, the next finds the same."""
 _of_loops: dict[Any, dict[tuple[str, str], Layers]] = {}
 
 
@@ -82,37 +91,57 @@ def look() -> None:
     with _lock:
         for loop in [loop for loop in _of_loops if loop.is_closed()]:
             del _of_loops[loop]
-        for slot, layers in _everywhere():
-            value = slot.get()
-            if value is not layers.top:
-                _note(slot, layers, value)
+        values = [slot.get() for slot in _SLOTS]
+        if not all(map(operator.is_, values, _last)) or len(values) != len(_last):
+            noted = [_note(*each) for each in zip(_SLOTS, _layers, values, strict=True)]
+            _last[:] = values if all(noted) else ()
+        for slot, layers in _in_loop():
+            _note(slot, layers, slot.get())
 
 
-def restore(generation: Generation) -> Iterator[tuple[str, str]]:
-    """Put back what stood before `generation` where it still has a place; yield (registry, what)."""
+def restore(generation: Generation, swaps: Swaps) -> Iterator[tuple[str, str]]:
+    """Put back what stood before `generation` where it still has a place; yield (registry, what).
+
+    Who has wrapped what the generation had put there is to wrap what stood before instead: `swaps` gets to know.
+    """
     look()
     with _lock:
-        for slot, layers in _everywhere():
+        _last.clear()
+        stays = False
+        # The loop's first: to take a signal's handler out of it sets the signal's own.
+        for slot, layers in [*_in_loop(), *zip(_SLOTS, _layers, strict=True)]:
             value, below = layers.take(generation.id)
-            if value is not MISSING and slot.get() is value and _may_put(slot):
+            if value is MISSING:
+                continue
+            if slot.get() is not value:
+                swaps.add(value, below)
+            elif _may_put(slot):
                 slot.put(None if below is MISSING else below)
                 yield slot.registry, slot.what
-        if not table.by_id.keys() - {generation.id}:
-            _layers.clear()  # nobody is left to give anything back
+            else:
+                stays = True
+        if not stays and not table.by_id.keys() - {generation.id}:
+            _layers[:] = [Layers() for _ in _SLOTS]  # nobody is left to give anything back to
             _of_loops.clear()
     yield from _own_thread(generation)
 
 
-def _note(slot: Slot, layers: Layers, value: Any) -> None:
+def _note(slot: Slot, layers: Layers, value: Any) -> bool:
+    """Note that `value` stands there; tell whether it may."""
+    if value is layers.top:
+        return True
     if slot.registry == _SIGNAL and getattr(value, "__module__", "") == "asyncio.unix_events":
-        return  # it stands for a handler of the event loop, which is a place of its own
-    maker = _maker_of(slot, value)
+        return True  # it stands for a handler of the event loop, which is a place of its own
+    maker = None if type(value) in _NOBODYS else _maker_of(slot, value)
     if maker is None:
         layers.see(value, HOST)
     elif maker.alive:
         layers.see(value, maker.id)
     elif layers and _may_put(slot):
         slot.put(layers.top)  # left by an unload in another thread
+    else:
+        return False
+    return True
 
 
 def _maker_of(slot: Slot, value: Any) -> Generation | None:
@@ -124,15 +153,12 @@ def _may_put(slot: Slot) -> bool:
     return slot.registry not in (_SIGNAL, _LOOP_SIGNAL) or threading.current_thread() is threading.main_thread()
 
 
-def _everywhere() -> Iterator[tuple[Slot, Layers]]:
+def _in_loop() -> Iterator[tuple[Slot, Layers]]:
     loop = _running_loop()
-    if loop is not None:  # first: to take a signal's handler out of it sets the signal's own
+    if loop is not None:
         known = _of_loops.setdefault(loop, {})
         for slot in _slots_of(loop, known):
             yield slot, known.setdefault((slot.registry, slot.what), Layers())
-    for slot in _SLOTS:
-        key = slot.registry, slot.what
-        yield slot, _layers.get(key) or _layers.setdefault(key, Layers())
 
 
 def _own_thread(generation: Generation) -> Iterator[tuple[str, str]]:
@@ -142,6 +168,11 @@ def _own_thread(generation: Generation) -> Iterator[tuple[str, str]]:
         if function is not None and belongs_to(function, generation):
             getattr(sys, f"set{name}")(None)
             yield f"sys.set{name}", ""
+
+
+def in_place() -> list[Any]:
+    """Return what generations have put there."""
+    return [value for layers in _layers for value in layers.values]
 
 
 # --- the places of an event loop -------------------------------------------------------------------------------
@@ -167,6 +198,6 @@ def _put_in_loop(loop: Any, number: int, handle: Any) -> None:
         loop.add_signal_handler(number, handle._callback, *handle._args)
         return
     loop.remove_signal_handler(number)
-    before = _layers.get((_SIGNAL, _name_of(number)), Layers()).top
+    before = _layers[_SIGNAL_AT[number]].top
     if before is not MISSING:
         _put_handler(number, before)

@@ -17,7 +17,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from hostcore.generations import appearing, hooks, patches, recorders, slots, table
+from hostcore.generations import appearing, hooks, patches, recorders, rewiring, slots, table
 from hostcore.generations.belonging import belongs_to
 from hostcore.generations.caches import Mine, Swept, clear_caches
 
@@ -31,7 +31,11 @@ def sweep(generation: Generation) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for clear in (_at_exit, _codecs, _last_error, clear_caches):
         found += clear(generation, mine)
-    for undo in (slots.restore, patches.undo, recorders.undo, appearing.undo):
+    swaps = rewiring.Swaps()
+    for take_back in (slots.restore, patches.undo):
+        found += take_back(generation, swaps)
+    rewiring.rewire(generation, swaps, slots.in_place() + patches.in_place())
+    for undo in (recorders.undo, appearing.undo):
         found += undo(generation)
     for clean in (_logging, _warnings, _copyreg, _sqlite, _interpreter_lists, _finalizers):
         found += clean(mine)
