@@ -9,7 +9,7 @@ A record is brought up to date when a generation touches its module for the firs
 that did.  What stands there then and is no generation's is the host's own.  What belonged to the generation before
 it first touched the module was put there by the host, and is left.
 
-The classes that a module defines, and the submodules bound in it, are looked at along with it, at unloads only.
+The classes that a module defines are looked at along with it, and at unloads the submodules that are bound in it.
 """
 
 from __future__ import annotations
@@ -182,6 +182,12 @@ class _Record:
         return True
 
 
+    def look_into_classes(self) -> None:
+        """Bring what is known of its classes up to date."""
+        for cls, seen in self.classes.items():
+            seen.look(_members(cls))
+
+
 def vars_of(module: types.ModuleType) -> dict[str, Any]:
     """Return a module's namespace, without running code of its class."""
     namespace: dict[str, Any] = types.ModuleType.__getattribute__(module, "__dict__")
@@ -218,9 +224,11 @@ def touch(generation: Generation, name: str, fromlist: Sequence[str] | None = No
         if module is not None:
             with _lock:
                 touched.add(each)
-                layers = _look(module, each).seen.layers
-                if layers and not known:
-                    here = [attr for attr, found in layers.items() if found.of(generation.id) is not MISSING]
+                record = _look(module, each)
+                record.look_into_classes()
+                if record.seen.layers and not known:
+                    layers = record.seen.layers.items()
+                    here = [attr for attr, found in layers if found.of(generation.id) is not MISSING]
                     generation.touched.left.update((each, attr) for attr in here)
 
 
@@ -306,8 +314,8 @@ def _undo_module(generation: Generation, name: str, swaps: Swaps) -> Iterator[st
     for attr, value, now in record.seen.take_out(generation.id, namespace, put, lambda _: MISSING, spared):
         swaps.add(value, now)
         yield f"{name}.{attr}"
-    for cls, seen in list(record.classes.items()):
-        seen.look(_members(cls))
+    record.look_into_classes()
+    for cls, seen in record.classes.items():
         if seen.layers:
             yield from _undo_class(generation, cls, seen, swaps)
 
