@@ -67,7 +67,7 @@ def after(generation: Generation, before: Before) -> None:
             elif _is_str(entry):
                 generation.appeared.paths.append(entry)
     for name, module in list(table.real.items()):
-        there = before.modules.get(name)
+        there = before.modules.get(name, table)
         if module is not there and not generation.owns(name) and _is_new(generation, name, module):
             generation.appeared.modules.setdefault(name, _weakly(there))
 
