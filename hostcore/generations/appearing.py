@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hostcore.generations import patches, table
 from hostcore.generations.belonging import maker_of
+from hostcore.generations.layers import MISSING
 
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
@@ -67,7 +68,7 @@ def after(generation: Generation, before: Before) -> None:
             elif _is_str(entry):
                 generation.appeared.paths.append(entry)
     for name, module in list(table.real.items()):
-        there = before.modules.get(name, table)
+        there = before.modules.get(name, MISSING)
         if module is not there and not generation.owns(name) and _is_new(generation, name, module):
             generation.appeared.modules.setdefault(name, _weakly(there))
 

@@ -22,6 +22,7 @@ from hostcore.generations import (
     recorders,
     slots,
     table,
+    threads,
 )
 from hostcore.generations.belonging import belongs_to, builtins_of, class_belongs, is_class, is_static, unwrap
 from hostcore.generations.sweeping import sweep
@@ -195,11 +196,8 @@ class Generation:
         """Return the names of the threads that run this generation's code now."""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         found = []
-        for ident, top_frame in sys._current_frames().items():
-            frame: types.FrameType | None = top_frame
-            while frame is not None and frame.f_builtins is not self.builtins:
-                frame = frame.f_back
-            if frame is not None:
+        for ident, frame in sys._current_frames().items():
+            if threads.runs(frame, self):
                 found.append(names.get(ident, str(ident)))
         return found
 

@@ -181,7 +181,6 @@ class _Record:
         self.children = tuple(child for child, value in submodules if table.real.get(child) is value)
         return True
 
-
     def look_into_classes(self) -> None:
         """Bring what is known of its classes up to date."""
         for cls, seen in self.classes.items():
