@@ -10,7 +10,7 @@ Everything else is the host's, also what a hook of the module adds elsewhere.  A
 made is nobody's, unless its file is the generation's: who imports a library of the host's first does not own it.
 
 While a later generation lives that has the same label, or the same directories, it inherits the entry: its own code
-has found it there, and may need it.
+has found it there, and may need it.  What lies in the release that goes, and not in the later one's, goes with it.
 """
 
 from __future__ import annotations
@@ -115,8 +115,7 @@ def undo(generation: Generation) -> Iterator[tuple[str, str]]:
     ]
     heir = _heir(generation) if paths or modules else None
     for entry in paths:
-        inherits = heir is not None and entry in heir.appeared.path_before and entry not in heir.appeared.paths
-        if heir is not None and inherits:
+        if heir is not None and _inherits(heir, generation, entry):
             heir.appeared.paths.append(entry)
         elif entry in sys.path:
             sys.path.remove(entry)
@@ -142,6 +141,17 @@ def _own_paths(generation: Generation) -> list[str]:
         if _is_str(entry) and f"{entry}/".startswith(inside) and entry not in (*own, *generation.appeared.path_before):
             own.append(entry)
     return own
+
+
+def _inherits(heir: Generation, generation: Generation, entry: str) -> bool:
+    """Tell whether `heir` found `entry` there, may need it, and has not added it itself."""
+    if entry not in heir.appeared.path_before or entry in heir.appeared.paths:
+        return False
+    return _is_below(entry, heir.paths) or not _is_below(entry, generation.paths)  # else it goes with the release
+
+
+def _is_below(entry: str, directories: list[str]) -> bool:
+    return any(f"{entry}/".startswith(f"{directory}/") for directory in directories)
 
 
 def _directories(generation: Generation) -> tuple[str, ...]:
