@@ -32,7 +32,7 @@ from hostcore.runtime.loading import Loader
 
 UNDONE = ("prepare", "snapshot", "migrate", "restore", "verify")
 STUBBORN = "task hostcore:counter."
-LATE = ("did not end within 0.05 s", "overran its limit of 0.05 s", "overran its limit of 0.0")
+LATE = ("did not end within 0", "overran its limit of 0")
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,8 @@ async def check_good_reload_follows(system: hostcore.ModuleSystem, write: Module
 @pytest.mark.parametrize("phase", UNDONE)
 async def test_a_phase_that_fails(write: ModuleWriter, phase: str, how: str) -> None:
     """Code that raises, hangs, spins or ignores its cancellation in a phase leaves the old generation serving."""
-    async with running(reload={phase: "50ms"} if how != "raises" else {}) as system:
+    brief = "1s" if phase == "prepare" else "50ms"  # a good release must be made ready in it, too
+    async with running(reload={phase: brief} if how != "raises" else {}) as system:
         new = await faulty_pair(system, write, phase, how)
         async with system.subscribe("hostcore.module.reloaded") as events, Clients(system) as clients:
             report = await soon(system.reload(NAME, source=new))
@@ -117,7 +118,7 @@ IMPORTS = {
 async def test_an_import_that_fails(write: ModuleWriter, how: str) -> None:
     """An import that raises whatever it likes, or never ends, leaves the old generation serving."""
     top, said = IMPORTS[how]
-    async with running(reload={"prepare": "200ms"} if how == "spins" else {}, load_timeout=0.5) as system:
+    async with running(reload={"prepare": "1s"} if how == "spins" else {}, load_timeout=2.0) as system:
         await system.load(NAME, source=faulty(write))
         async with Clients(system) as clients:
             report = await soon(system.reload(NAME, source=write("pass", NAME, version="2.0", top=top)))

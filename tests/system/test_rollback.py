@@ -1,4 +1,4 @@
-"""Going back to a generation that served before: by hand, with its files gone, and with the state in both directions."""
+"""Going back to a generation that served before: by hand, with its files gone, and with the state both ways."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ async def test_nothing_is_kept(write: ModuleWriter) -> None:
 
 
 async def test_to_a_generation(write: ModuleWriter) -> None:
-    """`to` names one of several that are kept; those after it are gone then, and an unknown one is named with the rest."""
+    """`to` names one of several that are kept; those after it are gone then; of an unknown one the error says so."""
     async with running(reload={"keep": 3}) as system:
         await load_releases(system, *counters(write, "1.0", "2.0", "3.0", "4.0", "5.0"))
-        with pytest.raises(errors.LifecycleError, match="no generation 1 of it is kept|generation 1 of it") as caught:
+        with pytest.raises(errors.LifecycleError, match="generation 1 of it") as caught:
             await system.rollback("counter", to=1)
         assert "kept: 2, 3, 4" in str(caught.value)
         report = await system.rollback("counter", to=3, strict=True)
