@@ -33,7 +33,10 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """The outcome of one subject: a table (column -> cell for each row) and the budgets that it touches."""
+    """The outcome of one subject: a table (column -> cell for each row) and the budgets that it touches.
+
+    `curves` are what is drawn: name -> pairs of x and y.  `measured` says when, with which Python and at which load.
+    """
 
     subject: str = ""
     title: str = ""
@@ -42,6 +45,8 @@ class Result(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     rows: list[dict[str, Cell]] = []
     budgets: list[Budget] = []
+    curves: dict[str, list[tuple[float, float]]] = {}
+    measured: str = ""
     error: str = ""
 
 

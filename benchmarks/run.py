@@ -1,8 +1,9 @@
 """Run the benchmarks, each subject in a process of its own, and write results/*.json and RESULTS.md.
 
-    python benchmarks/run.py [--quick] [--out DIRECTORY] [SUBJECT ...]
+    python benchmarks/run.py [--quick] [--out DIRECTORY | --update] [SUBJECT ...]
 
-A quick run, or one of some subjects only, is printed and not written unless `--out` says where.
+A quick run, or one of some subjects only, is printed and not written unless `--out` says where, or `--update` that the
+other subjects' results are to be kept.  Curves are drawn into docs/images/, with `--out` into images/ there.
 The exit code is 0 unless a benchmark could not run: whether a budget is met is information.
 """
 
@@ -18,10 +19,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
+from drawing import draw
 from harness import Cell, Result
 
 HERE = Path(__file__).parent
-SUBJECTS = ("request", "clients", "throughput", "modules", "discovery", "importing", "reload", "guard")
+PICTURES = HERE.parent / "docs" / "images"
+SUBJECTS = (
+    "request", "clients", "throughput", "modules", "discovery", "importing", "reload", "memory", "soak", "guard",
+)  # fmt: skip
 LIBRARIES = ("hostcore", "msgspec", "pluggy", "pykka", "stevedore", "importlib-metadata")
 
 
@@ -62,13 +67,31 @@ def machine() -> dict[str, str]:
     }
 
 
+def circumstances() -> str:
+    """Return when a subject is measured, and what changes from one to the next."""
+    facts = machine()
+    return f"{facts['date']}, {facts['Python'].partition(',')[0]}, load average {facts['load average at the start']}"
+
+
 def run(subject: str, quick: bool) -> Result:
     """Run one subject in a process of its own and return its result."""
+    measured = circumstances()
     command = [sys.executable, str(HERE / f"{subject}.py"), *(["--quick"] if quick else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE)
     if done.returncode:
         return Result(subject=subject, title=subject, error=f"ended with exit code {done.returncode}")
-    return msgspec.json.decode(done.stdout, type=Result)
+    result = msgspec.json.decode(done.stdout, type=Result)
+    result.measured = measured
+    return result
+
+
+def with_earlier(results: list[Result]) -> list[Result]:
+    """Return `results`, and of the subjects that were not run those that were written before."""
+    known = {result.subject: result for result in results}
+    for path in (HERE / "results").glob("*.json"):
+        if path.stem in SUBJECTS and path.stem not in known:
+            known[path.stem] = msgspec.json.decode(path.read_bytes(), type=Result)
+    return [known[subject] for subject in SUBJECTS if subject in known]
 
 
 def cell(value: Cell) -> str:
@@ -113,16 +136,20 @@ def document(facts: dict[str, str], results: list[Result]) -> str:
         parts += ["## Budgets", grid(budgets)]
     for result in results:
         parts += [f"## {result.title}", result.about]
+        parts.append(f"Measured {result.measured}." if result.measured else "")
         parts.append(grid(result.rows) if not result.error else f"**Failed:** {result.error}.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def write(out: Path, facts: dict[str, str], results: list[Result]) -> None:
-    """Write each result, the machine's description, and RESULTS.md into `out`."""
+    """Write each result, the machine's description, RESULTS.md and the pictures into `out`."""
     folder = out / "results"
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in {"machine": facts, **{result.subject: result for result in results}}.items():
         (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    for result in results:
+        for name, readings in result.curves.items():
+            draw(name, readings, (PICTURES if out == HERE else out / "images") / f"{name}.svg")
     (out / "RESULTS.md").write_text(document(facts, results), "utf-8")
     print(f"\nwritten: {out / 'RESULTS.md'}")
 
@@ -133,6 +160,7 @@ def main() -> int:
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"which of {', '.join(SUBJECTS)}; none: all")
     parser.add_argument("--quick", action="store_true", help="a fraction of the time: to see that it works")
     parser.add_argument("--out", type=Path, help="where to write; by default here for a full run, else nowhere")
+    parser.add_argument("--update", action="store_true", help="write here, and keep what other subjects gave before")
     options = parser.parse_args()
     unknown = [name for name in options.subjects if name not in SUBJECTS]
     if unknown:
@@ -144,7 +172,9 @@ def main() -> int:
         results.append(result)
         print(grid(result.rows) if not result.error else f"failed: {result.error}", flush=True)
     print(f"\n{grid(budget_rows(results))}" if budget_rows(results) else "")
-    out = options.out or (None if options.quick or options.subjects else HERE)
+    out = options.out or (None if (options.quick or options.subjects) and not options.update else HERE)
+    if options.update:
+        results = with_earlier(results)
     if out is not None:
         write(out, facts, results)
     return 1 if any(result.error for result in results) else 0

@@ -6,7 +6,6 @@ Used alike for a first load and for the new copy of a reload.  Whatever fails, n
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
 from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
+from hostcore.runtime.collecting import Collector
 from hostcore.runtime.history import Remains
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.ports import ModulePorts
@@ -39,6 +39,7 @@ class Loader:
     def __init__(self, parts: Parts, third_party: Callable[[], Mapping[str, tuple[str, ...]]]) -> None:
         self._parts = parts
         self._third_party = third_party
+        self.collector = Collector()
         self._hosts: dict[str, Host] = {}
         self._ports: dict[Copy, ModulePorts] = {}
 
@@ -249,7 +250,7 @@ class Loader:
 
         Looking for what holds them passes over the whole heap several times: in a thread, and only if something is.
         """
-        gc.collect()
+        await self.collector.collect()
         found = []
         for remains in gone:
             lives = remains.instance is not None and remains.instance.survivors()

@@ -126,14 +126,15 @@ class Transaction:
         Raises:
             asyncio.CancelledError: It was cancelled; before the swap all is as it was, after it all is done.
         """
-        try:
-            await self._to_the_swap()
-        except BaseException as exc:
-            reports = await to_its_end(self._undo(exc))
-            if not isinstance(exc, Exception):
-                raise
-            return reports
-        return await to_its_end(self._retire())
+        with self._loader.collector.expecting():
+            try:
+                await self._to_the_swap()
+            except BaseException as exc:
+                reports = await to_its_end(self._undo(exc))
+                if not isinstance(exc, Exception):
+                    raise
+                return reports
+            return await to_its_end(self._retire())
 
     # --- the phases --------------------------------------------------------------------------------------------
 
