@@ -248,7 +248,8 @@ class Loader:
         """Collect garbage, and return for each copy that was taken down what is still alive of it.
 
         The collector does not look into all objects (small Structs, for one), so that a class may outlive the first
-        pass by its own instances, which go in it; only what outlives a second one is held by something else.  Looking for what holds them passes over the whole heap several times: in a thread, and only if something is.
+        pass by its own instances, which go in it; only what outlives a second one is held by something else.  Looking
+        for what holds it passes over the whole heap several times: in a thread, and only if something is.
         """
         gone = list(gone)
         gc.collect()

@@ -132,9 +132,8 @@ class Reloads:
     async def _hold(self, first: str, others: Iterable[str] = ()) -> AsyncIterator[dict[str, Record]]:
         """Wait until nothing else is done with any of the modules, and keep it so; `others` that go meanwhile do."""
         registry, limit = self._parts.registry, self._parts.config.reload.waiting
-        records = {
-            name: registry.record(name) for name in sorted({first, *others}) if name == first or name in registry
-        }
+        there = {first, *(name for name in others if name in registry)}
+        records = {name: registry.record(name) for name in sorted(there)}
         async with AsyncExitStack() as stack:
             for name, record in records.items():
                 if record.busy.locked() and record.waiting >= limit:
