@@ -191,7 +191,7 @@ async def test_a_reload_that_fails_does_not_end_it(write: ModuleWriter) -> None:
 
 async def test_it_ends_with_the_module(write: ModuleWriter) -> None:
     """An unload ends the probation, and a stop does: nothing comes back afterwards."""
-    async with watched() as (system, events):
+    async with watched() as (system, _):
         for end in (lambda: system.unload("echo"), system.stop):
             await system.load("echo", source=release(write, "1.0"))
             await system.reload("echo", source=release(write, "2.0", "True"), strict=True)

@@ -1,4 +1,4 @@
-"""The state in a reload: where it comes from, what it may hold, and what the new generation must show before it serves."""
+"""The state in a reload: where it comes from, what it may hold, and what the new one must show before it serves."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def sticking(write: ModuleWriter, how: str) -> object:
     """Write a counter that gets stuck in a message with the topic "stick"."""
     if how == "blocking":
         body = COUNTER.replace("@hookimpl\nasync def handle_message", "@hookimpl(blocking=True)\ndef handle_message")
-        stick = '\n    if message.topic == "stick":\n        hostcore.door.arrived.set()\n        hostcore.door.opened.wait()'
+        stick = '\n    if message.topic == "stick":\n        hostcore.door.arrived.set()\n'
+        stick += "        hostcore.door.opened.wait()"
         return write(body.replace("(self, message):", f"(self, message):{stick}"), "counter")
     body = COUNTER.replace("    self.count = context", "    self.context = context\n    self.count = context")
     return write(
