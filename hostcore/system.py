@@ -250,10 +250,9 @@ class ModuleSystem:
         """
         _, modules = self._running()
         orders = Orders(_state(state), why)
-        wish = self._registry.record(name).wish
-        if source is not None:
-            wish = Wish(os.fspath(source), wish.isolation, wish.config, wish.limits)
-        return _judged(await modules.reload(name, wish, await self._look(), orders, cascade=cascade), strict)
+        self._registry.record(name)
+        place = None if source is None else os.fspath(source)
+        return _judged(await modules.reload(name, place, await self._look(), orders, cascade=cascade), strict)
 
     async def rollback(
         self, name: str, *, to: int | None = None, state: str | None = None, strict: bool = False

@@ -248,9 +248,14 @@ class Loader:
     async def leaks(self, gone: Iterable[Remains]) -> list[tuple[str, ...]]:
         """Collect garbage, and return for each copy that was taken down what is still alive of it.
 
-        Looking for what holds them passes over the whole heap several times: in a thread, and only if something is.
+        The collector does not look into all objects (small Structs, for one), so that a class may outlive the first
+        pass by its own instances, which go in it; only what outlives a second one is held by something else.  Looking
+        for what holds it passes over the whole heap several times: in a thread, and only if something is.
         """
+        gone = list(gone)
         await self.collector.collect()
+        if any(remains.instance is not None and remains.instance.survivors() for remains in gone):
+            gc.collect()
         found = []
         for remains in gone:
             lives = remains.instance is not None and remains.instance.survivors()

@@ -200,7 +200,9 @@ class Modules:
 
     # --- reload ------------------------------------------------------------------------------------------------
 
-    async def reload(self, name: str, wish: Wish, scan: Scan, orders: Orders, *, cascade: bool = False) -> ReloadReport:
+    async def reload(
+        self, name: str, source: str | None, scan: Scan, orders: Orders, *, cascade: bool = False
+    ) -> ReloadReport:
         """Replace a module's copy by a new one; one that failed to load is loaded anew.
 
         Raises:
@@ -209,8 +211,8 @@ class Modules:
         """
         record = self._parts.registry.record(name)
         if record.copy is not None:
-            return await self.reloads.reload(name, wish, scan, orders, cascade=cascade)
-        await self.load(name, wish, scan)
+            return await self.reloads.reload(name, source, scan, orders, cascade=cascade)
+        await self.load(name, record.wish.taken_from(source), scan)
         info = record.info()
         return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version,
                             why=orders.why)  # fmt: skip

@@ -34,6 +34,10 @@ class Wish:
         self.config = dict(config or {})
         self.limits = dict(limits or {})
 
+    def taken_from(self, source: str | None) -> Wish:
+        """Return the same wish with another source; None: with its own."""
+        return self if source is None else Wish(source, self.isolation, self.config, self.limits)
+
 
 class Copy:
     """A module's loaded copy: the generation that serves, or one that is being prepared."""

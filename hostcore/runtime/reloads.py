@@ -26,7 +26,7 @@ from hostcore.runtime.parts import Parts
 from hostcore.runtime.phases import Phase
 from hostcore.runtime.planning import Planner
 from hostcore.runtime.probation import Probation
-from hostcore.runtime.registry import Kept, Record, Wish
+from hostcore.runtime.registry import Copy, Kept, Record, Wish
 from hostcore.runtime.reload import Member, Orders, StateFrom, Transaction
 from hostcore.runtime.reports import ReloadReport
 
@@ -46,7 +46,9 @@ class Reloads:
 
     # --- asked for ---------------------------------------------------------------------------------------------
 
-    async def reload(self, name: str, wish: Wish, scan: Scan, orders: Orders, *, cascade: bool = False) -> ReloadReport:
+    async def reload(
+        self, name: str, source: str | None, scan: Scan, orders: Orders, *, cascade: bool = False
+    ) -> ReloadReport:
         """Replace the copy of a running module, and with `cascade` those of the modules that require it.
 
         Raises:
@@ -55,8 +57,8 @@ class Reloads:
         """
         names = [name, *(self._planner.all_dependents(name) if cascade else ())]
         self._refuse_from_within(names)
-        await self._load_requirements(name, wish, scan)
-        return await self._in_a_task(name, self._reload(names, wish, orders))
+        await self._load_requirements(name, self._parts.registry.record(name).wish.taken_from(source), scan)
+        return await self._in_a_task(name, self._reload(names, source, orders))
 
     async def rollback(self, name: str, to: int | None, state: StateFrom | None, why: str = "asked") -> ReloadReport:
         """Go back to a kept generation.
@@ -85,13 +87,13 @@ class Reloads:
 
     # --- done --------------------------------------------------------------------------------------------------
 
-    async def _reload(self, names: list[str], wish: Wish, orders: Orders) -> ReloadReport:
+    async def _reload(self, names: list[str], source: str | None, orders: Orders) -> ReloadReport:
         first = names[0]
-        async with self._hold(names) as records:
+        async with self._hold(first, names) as records:
             order = [name for name in self._planner.plan({}).order if name in records]
             members = []
-            for name in [*order, *(name for name in names if name not in order)]:
-                wanted = wish if name == first else records[name].wish
+            for name in [*order, *(name for name in records if name not in order)]:
+                wanted = records[name].wish.taken_from(source if name == first else None)
                 members.append(Member(records[name], wanted, partial(self._loader.describe, name, wanted)))
             reports = await self._run(members, orders)
             if not reports[0].rolled_back:
@@ -101,9 +103,13 @@ class Reloads:
             others = tuple(report for report in reports if report is not own)
             return _with_others(own, others) if others else own
 
-    async def _rollback(self, name: str, to: int | None, choices: Iterable[StateFrom], why: str) -> ReloadReport:
-        async with self._hold([name]) as records:
+    async def _rollback(
+        self, name: str, to: int | None, choices: Iterable[StateFrom], why: str, *, failed: Copy | None = None
+    ) -> ReloadReport:
+        async with self._hold(name) as records:
             record = records[name]
+            if failed is not None and record.copy is not failed:
+                raise LifecycleError(f"{name!r} was replaced meanwhile: what failed serves no more")
             kept = _choose(record, to)
             for state in choices:
                 member = Member(record, kept.wish, partial(_described, kept), kept)
@@ -113,16 +119,21 @@ class Reloads:
             return report
 
     async def _run(self, members: list[Member], orders: Orders) -> list[ReloadReport]:
-        for member in members:
-            if member.record.end_probation is not None:
-                member.record.end_probation()
-        return await Transaction(self._parts, self._loader, members, orders, self._planner.check_change).run()
+        transaction = Transaction(self._parts, self._loader, members, orders, self._planner.check_change)
+        try:
+            return await transaction.run()
+        finally:
+            for member in members:
+                record = member.record
+                if record.copy is not member.old and record.end_probation is not None:
+                    record.end_probation()  # whoever serves on is watched on
 
     @asynccontextmanager
-    async def _hold(self, names: Iterable[str]) -> AsyncIterator[dict[str, Record]]:
-        """Wait until nothing else is done with any of the modules, and keep it so."""
-        limit = self._parts.config.reload.waiting
-        records = {name: self._parts.registry.record(name) for name in sorted(names)}
+    async def _hold(self, first: str, others: Iterable[str] = ()) -> AsyncIterator[dict[str, Record]]:
+        """Wait until nothing else is done with any of the modules, and keep it so; `others` that go meanwhile do."""
+        registry, limit = self._parts.registry, self._parts.config.reload.waiting
+        there = {first, *(name for name in others if name in registry)}
+        records = {name: registry.record(name) for name in sorted(there)}
         async with AsyncExitStack() as stack:
             for name, record in records.items():
                 if record.busy.locked() and record.waiting >= limit:
@@ -135,10 +146,9 @@ class Reloads:
                     await stack.enter_async_context(record.busy)
                 finally:
                     record.waiting -= 1
-            for name, record in records.items():
-                if record.copy is None:
-                    raise LifecycleError(f"{name!r} was unloaded meanwhile")
-            yield records
+            if records[first].copy is None:
+                raise LifecycleError(f"{first!r} was unloaded meanwhile")
+            yield {name: record for name, record in records.items() if record.copy is not None}
 
     async def _in_a_task(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         if self._closing:
@@ -183,15 +193,14 @@ class Reloads:
         rule, cell = self._parts.config.reload, record.cell
         if not record.kept or not rule.failures or cell is None:
             return
-        probation = Probation(cell, rule, partial(self._failed_probation, record))
+        probation = Probation(cell, rule, partial(self._failed_probation, record, record.copy))
         record.end_probation = probation.end
 
-    def _failed_probation(self, record: Record, reason: str) -> None:
+    def _failed_probation(self, record: Record, failed: Copy | None, reason: str) -> None:
         if self._closing or not record.kept:
             return
-        work = self._rollback(
-            record.name, record.kept[-1].number, (StateFrom.CURRENT, StateFrom.LAST), f"probation: {reason}"
-        )
+        choices = (StateFrom.CURRENT, StateFrom.LAST)
+        work = self._rollback(record.name, None, choices, f"probation: {reason}", failed=failed)
         task = asyncio.Task(
             _quietly(work), loop=self._parts.bus.loop, name=f"hostcore:rollback {record.name}", context=Context()
         )

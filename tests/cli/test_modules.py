@@ -319,7 +319,7 @@ def test_reload_that_rolls_back_ends_with_10(cli, host, write):
     bad = write(COUNTER, "counter", version="2.0", top="raise ValueError('no luck')")
     done = cli("modules", "reload", "counter", "--source", bad)
     assert done.code == 10
-    assert done.out.startswith("counter was rolled back: 1.1 (generation 1) serves on")
+    assert done.out.startswith("counter was rolled back (phase prepare): 1.1 (generation 1) serves on")
     assert "ValueError: no luck" in done.err
     in_json = cli("modules", "reload", "counter", "--source", bad, "--json")
     assert (in_json.code, in_json.json["report"]["rolled_back"]) == (10, True)

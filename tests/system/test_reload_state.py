@@ -1,4 +1,4 @@
-"""The state in a reload: where it comes from, what it may hold, and what the new generation must show before it serves."""
+"""The state in a reload: where it comes from, what it may hold, and what the new one must show before it serves."""
 
 from __future__ import annotations
 
@@ -51,10 +51,14 @@ def sticking(write: ModuleWriter, how: str) -> object:
     """Write a counter that gets stuck in a message with the topic "stick"."""
     if how == "blocking":
         body = COUNTER.replace("@hookimpl\nasync def handle_message", "@hookimpl(blocking=True)\ndef handle_message")
-        stick = '\n    if message.topic == "stick":\n        hostcore.door.arrived.set()\n        hostcore.door.opened.wait()'
+        stick = '\n    if message.topic == "stick":\n        hostcore.door.arrived.set()\n'
+        stick += "        hostcore.door.opened.wait()"
         return write(body.replace("(self, message):", f"(self, message):{stick}"), "counter")
     body = COUNTER.replace("    self.count = context", "    self.context = context\n    self.count = context")
-    return write(body.replace("(self, message):\n", f"(self, message):{STUCK[how].rstrip()}\n").replace("\n        ", "\n    "), "counter")
+    return write(
+        body.replace("(self, message):\n", f"(self, message):{STUCK[how].rstrip()}\n").replace("\n        ", "\n    "),
+        "counter",
+    )
 
 
 @pytest.mark.parametrize("state", ["last", "fresh"])
@@ -128,7 +132,9 @@ async def test_a_newer_state(system: hostcore.ModuleSystem, write: ModuleWriter,
 # --- verified before it serves ---------------------------------------------------------------------------------
 
 
-async def reloaded(system: hostcore.ModuleSystem, write: ModuleWriter, body: str, manifest: str = "") -> hostcore.ReloadReport:
+async def reloaded(
+    system: hostcore.ModuleSystem, write: ModuleWriter, body: str, manifest: str = ""
+) -> hostcore.ReloadReport:
     """Reload "counter" to a release with `body` besides the counting."""
     await system.load("counter", source=write(COUNTER, "counter"))
     await system.request("counter")
@@ -252,7 +258,7 @@ def handle_message(self, message):
         ("{'t': Table(a=2)}", "{'t': {'a': 2}}"),
         ("Data(b=b'x')", "{'b': b'x'}"),
         ("{1: 'one', 'two': 2}", "{1: 'one', 'two': 2}"),
-        ("{(1, 2): 3}", None),
+        ("{(1, 2): 3}", "{(1, 2): 3}"),
         ("2 ** 63", "9223372036854775808"),
         ("2 ** 64", None),
         ("'\\ud800'", None),
@@ -292,7 +298,9 @@ async def test_kinds_of_state(
 
 async def test_the_generations_share_nothing(system: hostcore.ModuleSystem, write: ModuleWriter) -> None:
     """What the old generation changes after its snapshot is nothing to the new one."""
-    body = HOLDS.replace("VALUE", "{'list': [1]}") + "\n@hookimpl\ndef shutdown(self):\n    self.state['list'].append(2)\n"
+    body = (
+        HOLDS.replace("VALUE", "{'list': [1]}") + "\n@hookimpl\ndef shutdown(self):\n    self.state['list'].append(2)\n"
+    )
     await system.load("counter", source=write(body, "counter"))
     await system.reload("counter", strict=True)
     assert await system.request("counter") == "{'list': [1]}"
