@@ -57,6 +57,7 @@ class Generation:
         self.loading = 0
         self.at_exit: list[Any] = []
         self.at_fork: list[tuple[Any, Any, Any]] = []
+        self.audit: list[Any] = []
         self.codecs: list[Any] = []
         self.codec_errors: dict[str, Any] = {}
         self._owns: dict[str, bool] = {}
@@ -209,7 +210,7 @@ class Generation:
         self.modules = {}  # replaced, not cleared: a reader may just be using it
         for cleared in (self.finders, self.locks, self.codec_errors):
             cleared.clear()
-        for emptied in (self.at_exit, self.at_fork, self.codecs):
+        for emptied in (self.at_exit, self.at_fork, self.audit, self.codecs):
             emptied.clear()
         return found
 

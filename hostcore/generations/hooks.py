@@ -3,7 +3,8 @@
 * a finder first on `sys.meta_path`, so that `importlib` used by shared libraries finds hosted modules, and
   `importlib.metadata` a generation's own distributions;
 * `importlib.import_module`, which waits for a hosted module that another thread is still loading;
-* `atexit`, `codecs` and fork registrations, recorded by generation, so that an unload can run or undo them;
+* `atexit`, `codecs`, fork and audit registrations, recorded by generation, so that an unload can run or undo them;
+* `importlib.util.module_from_spec`, so that a file which hosted code runs itself is hosted code too;
 * `sys.modules`, by `placing`, only while a name has two owners.
 """
 
@@ -16,6 +17,7 @@ import importlib.machinery as machinery
 import importlib.util
 import os
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ _originals: dict[str, Any] = {}
 """The replaced functions; kept after `uninstall`, since code may still hold one of ours."""
 _installed = False
 _fork_hook_installed = False
+_audit_hook_installed = False
 
 
 class AdoptLoader(machinery.SourceFileLoader):
@@ -214,6 +217,32 @@ def _run_at_fork(index: int, order: Callable[[list[Any]], Iterator[Any]]) -> Non
                 hooks[index]()
 
 
+def _add_audit_hook(hook: Any, /) -> None:
+    global _audit_hook_installed
+    generation = _asking()
+    if generation is None:
+        _originals["sys.addaudithook"](hook)
+        return
+    generation.audit.append(hook)
+    if not _audit_hook_installed:
+        _audit_hook_installed = True  # it cannot be taken back, and does nothing while no generation has one
+        _originals["sys.addaudithook"](_run_audit)
+
+
+def _run_audit(event: str, arguments: tuple[Any, ...]) -> None:
+    for generation in tuple(table.by_id.values()):
+        for hook in generation.audit:
+            hook(event, arguments)
+
+
+def _module_from_spec(spec: Any) -> Any:
+    module = _originals["importlib.util.module_from_spec"](spec)
+    generation = _asking()
+    if generation is not None and type(module) is types.ModuleType:
+        vars(module).setdefault("__builtins__", generation.builtins)
+    return module
+
+
 def _codecs_register(search_function: Any, /) -> None:
     generation = _asking()
     if generation is not None:
@@ -234,6 +263,8 @@ _REPLACED: list[tuple[Any, str, Any]] = [
     (atexit, "unregister", _unregister),
     (codecs, "register", _codecs_register),
     (codecs, "register_error", _codecs_register_error),
+    (sys, "addaudithook", _add_audit_hook),
+    (importlib.util, "module_from_spec", _module_from_spec),
 ]
 if hasattr(os, "register_at_fork"):
     _REPLACED.append((os, "register_at_fork", _register_at_fork))

@@ -15,6 +15,7 @@ import logging
 import signal
 import sys
 import threading
+import types
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ def sweep(generation: Generation) -> list[tuple[str, str]]:
     """Clear every known registry of `generation`'s objects; return what was there."""
     mine: Mine = functools.partial(belongs_to, generation=generation)
     found: list[tuple[str, str]] = []
-    for clear in (_at_exit, _codecs, clear_caches):
+    for clear in (_at_exit, _codecs, _modules, _last_error, clear_caches):
         found += clear(generation, mine)
     for clean in (_logging, _warnings, _copyreg, _sqlite, _interpreter_lists, _finalizers, _hooks, _signals, _builtins):
         found += clean(mine)
@@ -85,6 +86,14 @@ def _codecs(generation: Generation, mine: Mine) -> Swept:
     generation.codec_errors.clear()
 
 
+def _modules(generation: Generation, mine: Mine) -> Swept:
+    """What its code ran itself and put into `sys.modules` under a name that is not its own."""
+    for name, module in list(table.real.items()):
+        if type(module) is types.ModuleType and mine(module) and not generation.owns(name):
+            del table.real[name]
+            yield "sys.modules", name
+
+
 def _logging(mine: Mine) -> Swept:
     known = list(logging.root.manager.loggerDict.items())
     for logger in [logging.root, *(entry for _, entry in known if isinstance(entry, logging.Logger))]:
@@ -126,6 +135,20 @@ def _warnings(mine: Mine) -> Swept:
         mutated = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
         if mutated is not None:
             mutated()
+    _look_at_filters_again()
+
+
+class _Probe(Warning):
+    """Never shown."""
+
+
+def _look_at_filters_again() -> None:
+    """Warn of nothing: C code keeps the list of filters of the last warning, that of a `catch_warnings` for example."""
+    entry = ("ignore", None, _Probe, None, 0)
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    filters.insert(0, entry)
+    warnings.warn_explicit("", _Probe, "", 1)
+    filters.remove(entry)
 
 
 def _copyreg(mine: Mine) -> Swept:
@@ -172,6 +195,18 @@ def _hooks(mine: Mine) -> Swept:
     if mine(threading.excepthook):
         threading.excepthook = threading.__excepthook__
         yield "threading.excepthook", ""
+
+
+def _last_error(generation: Generation, mine: Mine) -> Swept:
+    """The traceback that a debugger would look at, which holds frames."""
+    traceback = getattr(sys, "last_traceback", None)
+    while traceback is not None and traceback.tb_frame.f_builtins is not generation.builtins:
+        traceback = traceback.tb_next
+    if traceback is not None or mine(getattr(sys, "last_value", None)):
+        for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+            if hasattr(sys, name):
+                delattr(sys, name)
+        yield "sys.last_traceback", ""
 
 
 def _signals(mine: Mine) -> Swept:

@@ -28,7 +28,7 @@ from hostcore.generations import Generation
 
 SWEPT = declared("pins/swept.py")
 HARMLESS = declared("pins/harmless.py")
-SILENT = {"swept.fork_hook"}
+SILENT = {"swept.fork_hook", "swept.audit_hook"}
 """Recorded by generation only, so there is nothing in the process to take out and to report."""
 
 Watched = list[tuple[str, str, "weakref.ref[Any]"]]

@@ -11,6 +11,7 @@ import pickle
 import sys
 import threading
 import typing
+import warnings
 
 import attrs
 import hostlib
@@ -20,6 +21,10 @@ import pydantic
 from . import Own, own
 
 _T = typing.TypeVar("_T")
+
+
+class OwnWarning(UserWarning):
+    pass
 
 
 class OnDemand:
@@ -156,6 +161,13 @@ def caught_by_the_host():
         raise OwnError(Own())
 
     assert hostlib.swallow(fail)
+
+
+def ignored_warning():
+    """A warning of its own that it ignores for a while: C code remembers the filters of the last warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OwnWarning)
+        warnings.warn("ignored", OwnWarning, stacklevel=1)
 
 
 def attributes_on_demand():

@@ -5,6 +5,7 @@ import builtins
 import codecs
 import copyreg
 import gc
+import importlib.util
 import logging
 import os
 import signal
@@ -306,3 +307,25 @@ def signal_handler():
 def builtins_addition():
     """A name added to builtins."""
     builtins.pins_own = own
+
+
+def audit_hook():
+    """An audit hook, which the interpreter never lets go of."""
+    sys.addaudithook(own)
+
+
+def last_traceback():
+    """The error that a debugger would look at."""
+    try:
+        raise ValueError
+    except ValueError as error:
+        sys.last_value, sys.last_traceback = error, error.__traceback__
+
+
+def own_copy_of_a_file():
+    """A copy of a standard module that the code runs, patches and puts into sys.modules."""
+    spec = importlib.util.find_spec("html.parser")
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    copy.HTMLParser.parse_endtag = own
+    sys.modules["pins_htmlparser"] = copy
