@@ -28,6 +28,7 @@ from hostcore.runtime.registry import Copy, Record, Wish
 
 Described = tuple[Release, Manifest]
 T = TypeVar("T")
+_PASSES = 3
 _STRENGTH = {"native": 0, "worker": 1, "wasm": 1, "wasm+worker": 2}
 
 
@@ -232,9 +233,21 @@ class Loader:
             ports.close()
         left += await instance.close()
         if collect:
-            gc.collect()
-            left += instance.survivors()
+            left += _collected(instance)
         return tuple(left)
+
+
+def _collected(instance: HostedInstance) -> tuple[str, ...]:
+    """Collect garbage until nothing is left of `instance`, or nothing more goes; return what is left.
+
+    One pass may not do: what it frees may have held the rest by objects that the collector does not follow.
+    """
+    for _ in range(_PASSES):
+        freed = gc.collect()
+        left = instance.survivors()
+        if not left or not freed:
+            break
+    return left
 
 
 async def to_its_end(work: Awaitable[T]) -> T:
