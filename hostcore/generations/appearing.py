@@ -178,6 +178,8 @@ def _made_by(generation: Generation, module: Any) -> bool:
     if type(module) is not types.ModuleType:
         return maker_of(module) is generation
     own = vars(module)
+    if own.get("__builtins__") is generation.builtins:
+        return True  # a file that its code ran itself
     if own.get("__spec__") is not None or own.get("__file__") is not None or own.get("__name__") == "__main__":
         return False
     return maker_of(module) is generation or any(maker_of(value) is generation for value in list(own.values()))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _DEPTH = 3
 _LRU = type(functools.lru_cache(lambda: 0))
+_WRAPPED = ("__wrapped__", "__func__", "fget")
+_PLAIN = frozenset(
+    {str, bytes, int, float, bool, tuple, list, dict, set, frozenset, type(None), types.BuiltinFunctionType}
+)
 
 
 def is_static(cls: type) -> bool:
@@ -38,15 +42,32 @@ def builtins_of(function: Any) -> Any:
 def unwrap(obj: Any) -> Any:
     """Return the function behind wrappers, bound methods and properties."""
     for _ in range(20):
-        inner = getattr(obj, "__wrapped__", None) or getattr(obj, "__func__", None) or getattr(obj, "fget", None)
+        inner = _inner(obj)
         if inner is None:
             break
         obj = inner
     return obj
 
 
+def _inner(obj: Any) -> Any:
+    """Return what `obj` wraps, or None; attributes that an object of foreign make computes are not asked for."""
+    kind = type(obj)
+    if kind is types.FunctionType:
+        return getattr(obj, "__wrapped__", None)
+    if kind in _PLAIN or issubclass(kind, (type, types.ModuleType)):
+        return None
+    for name in _WRAPPED:
+        try:
+            inner = object.__getattribute__(obj, name)  # no __getattr__: it may import, connect, or raise anything
+        except Exception:  # noqa: BLE001 - a descriptor may too
+            continue
+        if inner is not None:
+            return inner
+    return None
+
+
 def _function_owner(value: Any) -> Any:
-    function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+    function = value if type(value) is types.FunctionType else _inner(value)
     if type(function) is not types.FunctionType:
         return None
     return builtins_of(function).get(table.MARK)

@@ -36,11 +36,9 @@ class SourceLoader(machinery.SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
-_EXTENSIONS = [(suffix, machinery.ExtensionFileLoader) for suffix in machinery.EXTENSION_SUFFIXES]
-_PYTHON: list[tuple[str, Any]] = [
-    *((suffix, SourceLoader) for suffix in machinery.SOURCE_SUFFIXES),
-    *((suffix, machinery.SourcelessFileLoader) for suffix in machinery.BYTECODE_SUFFIXES),
-]
+_SOURCES: list[tuple[str, Any]] = [(suffix, SourceLoader) for suffix in machinery.SOURCE_SUFFIXES]
+_EXTENSIONS: list[tuple[str, Any]] = [(s, machinery.ExtensionFileLoader) for s in machinery.EXTENSION_SUFFIXES]
+_BYTECODE: list[tuple[str, Any]] = [(s, machinery.SourcelessFileLoader) for s in machinery.BYTECODE_SUFFIXES]
 
 
 class DirectoryFinder:
@@ -52,7 +50,7 @@ class DirectoryFinder:
 
     def __init__(self, directory: str, *, pure: bool) -> None:
         self._directory = directory
-        self._kinds: list[tuple[str, Any]] = _PYTHON if pure else [*_EXTENSIONS, *_PYTHON]
+        self._kinds = [*_SOURCES, *([] if pure else _EXTENSIONS), *_BYTECODE]
 
     def find_spec(self, name: str) -> machinery.ModuleSpec | None:
         """Return the spec of `name`: a package, a module, a namespace package's portion, or None."""

@@ -159,7 +159,7 @@ class Generation:
     @contextmanager
     def activate(self) -> Iterator[Generation]:
         """Let contested names mean this generation in this context, where no hosted frame says otherwise."""
-        token = table.current.set(self)
+        token = table.current.set(self.id)
         try:
             yield self
         finally:

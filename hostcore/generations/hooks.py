@@ -5,6 +5,7 @@
 * `importlib.import_module`, which waits for a hosted module that another thread is still loading;
 * `atexit`, `codecs` and fork registrations, and those of `recorders`, recorded by generation, so that an unload can
   run or undo them;
+* `importlib.util.module_from_spec`, so that a file which hosted code runs itself is hosted code too;
 * `sys.modules`, by `placing`, only while a name has two owners.
 """
 
@@ -17,6 +18,7 @@ import importlib.machinery as machinery
 import importlib.util
 import os
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +220,14 @@ def _run_at_fork(index: int, order: Callable[[list[Any]], Iterator[Any]]) -> Non
                 hooks[index]()
 
 
+def _module_from_spec(spec: Any) -> Any:
+    module = _originals["importlib.util.module_from_spec"](spec)
+    generation = _asking()
+    if generation is not None and type(module) is types.ModuleType:
+        vars(module).setdefault("__builtins__", generation.builtins)
+    return module
+
+
 def _codecs_register(search_function: Any, /) -> None:
     generation = _asking()
     if generation is not None:
@@ -239,6 +249,7 @@ _REPLACED: list[tuple[Any, str, Any]] = [
     (codecs, "register", _codecs_register),
     (codecs, "register_error", _codecs_register_error),
     *recorders.REPLACED,
+    (importlib.util, "module_from_spec", _module_from_spec),
 ]
 if hasattr(os, "register_at_fork"):
     _REPLACED.append((os, "register_at_fork", _register_at_fork))

@@ -121,6 +121,20 @@ def _warnings(mine: Mine) -> Swept:
         yield "warnings.filters", f"{len(warnings.filters) - len(keep)} entries"
         warnings.filters[:] = keep  # type: ignore[index]
         recorders.filters_changed()
+    _look_at_filters_again()
+
+
+class _Probe(Warning):
+    """Never shown."""
+
+
+def _look_at_filters_again() -> None:
+    """Warn of nothing: C code keeps the list of filters of the last warning, that of a `catch_warnings` for example."""
+    entry = ("ignore", None, _Probe, None, 0)
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    filters.insert(0, entry)
+    warnings.warn_explicit("", _Probe, "", 1)
+    filters.remove(entry)
 
 
 def _copyreg(mine: Mine) -> Swept:

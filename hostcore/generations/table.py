@@ -40,7 +40,8 @@ owners: dict[str, tuple[Generation, ...]] = {}
 published: dict[str, Generation] = {}
 contested: set[str] = set()
 host_copies: set[str] = set()
-current: contextvars.ContextVar[Generation | None] = contextvars.ContextVar("hostcore_generation", default=None)
+current: contextvars.ContextVar[int] = contextvars.ContextVar("hostcore_generation", default=0)
+"""The number of the context's generation: contexts outlive generations, in a timer that was cancelled for example."""
 
 _STDLIB = sys.stdlib_module_names
 _PACKAGE = __name__.rpartition(".")[0]
@@ -108,7 +109,7 @@ def _on_stack(name: str, top: str, frame: types.FrameType | None) -> Generation 
         elif top_of(_home(frame)) == top and not _ours(frame):
             return None  # the host's own copy of that package is asking
         frame = frame.f_back
-    found = current.get()
+    found = by_id.get(current.get())
     if found is None or not found.alive or not found.owns(name):
         if top in host_copies:
             return None
@@ -134,4 +135,4 @@ def generation_on_stack(depth: int = 1) -> Generation | None:
         if found is not None and found.alive:
             return found
         frame = frame.f_back
-    return current.get()
+    return by_id.get(current.get())

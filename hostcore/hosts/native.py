@@ -89,7 +89,7 @@ class NativeInstance:
         self.name = release.name
         self.generation: Generation | None = generation
         self.context = contextvars.Context()
-        self.context.run(table.current.set, generation)
+        self.context.run(table.current.set, generation.id)
         self._release = release
         self._limits, self._hook_time, self._message_limit = job.limits, job.hook_time, job.message_limit
         self._loop, self._guard, self._thread_guard = tools.loop, tools.guard, tools.thread_guard
@@ -311,7 +311,7 @@ class NativeInstance:
 def _runs(task: asyncio.Task[Any], generation: Generation) -> bool:
     """Tell whether `task` was started by the generation's code, or awaits it."""
     get_context = getattr(task, "get_context", None)  # from Python 3.12 on
-    if get_context is not None and get_context().get(table.current) is generation:
+    if get_context is not None and get_context().get(table.current) == generation.id:
         return True
     awaited: Any = task.get_coro()
     while awaited is not None:

@@ -6,6 +6,7 @@ Used alike for a first load and for the new copy of a reload.  Whatever fails, n
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from typing import Any, TypeVar
@@ -254,8 +255,9 @@ class Loader:
         """
         gone = list(gone)
         await self.collector.collect()
-        if any(remains.instance is not None and remains.instance.survivors() for remains in gone):
-            gc.collect()
+        while any(remains.instance is not None and remains.instance.survivors() for remains in gone):
+            if not gc.collect():
+                break
         found = []
         for remains in gone:
             lives = remains.instance is not None and remains.instance.survivors()

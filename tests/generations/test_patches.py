@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generations.support import living, survivors
+from generations.support import survivors
 
 from hostcore.generations import Generation, patches
 
@@ -396,7 +396,6 @@ def test_not_reached_by_import(shared: Any, make: Make) -> None:
 def test_submodules(make: Make, shared: Any) -> None:
     """Submodules are undone too: reached as attributes, imported by name, or by importlib."""
     import json.decoder
-
     import xml.dom.minidom
 
     before = json.decoder.scanstring, xml.dom.minidom.parse, xml.dom.minidom.Node

@@ -236,6 +236,25 @@ def test_one_extension_for_two_generations(sample: Sample) -> None:
             generation.load("mypkg.checks.extensions").multi_phase()
 
 
+def test_the_python_twin_of_an_extension(sample: Sample, tmp_path: Path) -> None:
+    """A Python file beside an extension module of the same name is loaded in its place, afresh each time."""
+    if sample.without_extensions:
+        pytest.skip(sample.without_extensions)
+    package = tmp_path / "mypkg"
+    package.mkdir()
+    for extension in Path(sample.v1, "mypkg").glob("_multi.*.so"):
+        (package / extension.name).write_bytes(extension.read_bytes())
+    for name in ("__init__", "_multi"):
+        (package / f"{name}.py").write_text("KIND = 'Python'\n")
+    with (
+        living(Generation("a", [str(tmp_path)], owned={"mypkg"})) as first,
+        living(Generation("b", [str(tmp_path)], owned={"mypkg"})) as second,
+    ):
+        modules = [generation.load("mypkg._multi") for generation in (first, second)]
+        assert [module.KIND for module in modules] == ["Python", "Python"]
+        assert modules[0] is not modules[1]
+
+
 def test_pure_extensions_are_refused(sample: Sample) -> None:
     """With extensions="pure" an extension module without a Python twin is an ImportError that says what to do."""
     if sample.without_extensions:

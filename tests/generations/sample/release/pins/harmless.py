@@ -8,8 +8,10 @@ import dataclasses
 import functools
 import json
 import pickle
+import sys
 import threading
 import typing
+import warnings
 
 import attrs
 import hostlib
@@ -19,6 +21,17 @@ import pydantic
 from . import Own, own
 
 _T = typing.TypeVar("_T")
+
+
+class OwnWarning(UserWarning):
+    pass
+
+
+class OnDemand:
+    """Makes up its attributes, and fails."""
+
+    def __getattr__(self, name):
+        raise LookupError(name)
 
 
 def abc_register():
@@ -148,3 +161,15 @@ def caught_by_the_host():
         raise OwnError(Own())
 
     assert hostlib.swallow(fail)
+
+
+def ignored_warning():
+    """A warning of its own that it ignores for a while: C code remembers the filters of the last warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OwnWarning)
+        warnings.warn("ignored", OwnWarning, stacklevel=1)
+
+
+def attributes_on_demand():
+    """An object that answers for every attribute, or fails: nobody asks it."""
+    vars(sys.modules[__name__])["on_demand"] = OnDemand()

@@ -7,6 +7,7 @@ import copyreg
 import functools
 import gc
 import importlib
+import importlib.util
 import json
 import linecache
 import logging
@@ -521,3 +522,12 @@ def last_exception():
 def lines_of_an_own_loader():
     """A source that linecache is to get from an own loader."""
     linecache.lazycache("<pins>", {"__name__": "pins", "__loader__": OwnLoader()})
+
+
+def own_copy_of_a_file():
+    """A copy of a standard module that the code runs, patches and puts into sys.modules."""
+    spec = importlib.util.find_spec("html.parser")
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    copy.HTMLParser.parse_endtag = own
+    sys.modules["pins_htmlparser"] = copy
