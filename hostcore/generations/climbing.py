@@ -110,11 +110,12 @@ class Climb:
     def _referrers(self, frontier: list[int]) -> list[tuple[int | None, list[int]]]:
         """Return what refers to `frontier`, each with what of it; None stands for what is not to be told."""
         objects = self.known.objects
-        found = gc.get_referrers(*tuple(objects[number] for number in frontier))
+        targets = tuple(objects[number] for number in frontier)
+        found = gc.get_referrers(*targets)
         asked = {id(objects[number]): number for number in frontier}
         result: list[tuple[int | None, list[int]]] = []
         for holder in found:
-            if holder is not objects and holder is not found:
+            if holder is not objects and holder is not found and holder is not targets:
                 referred = [asked[id(obj)] for obj in gc.get_referents(holder) if id(obj) in asked]
                 result.append((None if id(holder) in self._ignored else self.known.number(holder), referred))
         found.clear()  # it may be among what it holds

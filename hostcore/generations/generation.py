@@ -67,6 +67,8 @@ class Generation:
         self.extensions = extensions
         self.modules: dict[str, Any] = {}
         self.code = KeptCode()
+        if kept is not None:  # what it does not load again may be wanted by the next
+            self.code.modules.update(kept.modules)
         self._kept = kept
         self.locks: dict[str, Any] = {}
         self.finders: dict[str, Any] = {}

@@ -78,6 +78,13 @@ def find_holders(survivors: Survivors, *, limit: int = _LIMIT, depth: int = _DEP
         known.objects.clear()
 
 
+class _Way(NamedTuple):
+    """Numbers: the steps down to an object of the region, and all such objects that are held there."""
+
+    steps: list[int]
+    held: list[int]
+
+
 class _Report:
     """Makes the names, from the roots down, and says for each place what it holds."""
 
@@ -87,7 +94,9 @@ class _Report:
         self._objects = climb.known.objects
         self._labels: dict[int, Label] = {}
         self._last = self._last_resorts(own)
-        self._spread()
+        outside = {number: label for number, label in self._last.items() if number not in self._region.members}
+        self._spread(outside | climb.roots)
+        self._starts = outside.keys() | climb.roots.keys()
 
     def _last_resorts(self, own: CodeType) -> dict[int, Label]:
         """Return the labels of what nothing visible holds, where that matters."""
@@ -101,23 +110,19 @@ class _Report:
                 found[number] = context
         return found
 
-    def _spread(self) -> None:
+    def _spread(self, roots: dict[int, Label]) -> None:
         """Label all objects outside, the best names first."""
-        first = [(label.cost, len(str(label)), number, label) for number, label in self._all_roots()]
-        heapq.heapify(first)
-        while first:
-            _, _, number, label = heapq.heappop(first)
+        queue = [(label.cost, len(str(label)), number, label) for number, label in roots.items()]
+        heapq.heapify(queue)
+        while queue:
+            _, _, number, label = heapq.heappop(queue)
             if number in self._labels:
                 continue
             self._labels[number] = label
             for child in self._climb.below(number):
                 if child not in self._labels and child not in self._region.members:
                     named = enter(step(label, self._objects[number], self._objects[child]), self._objects[child])
-                    heapq.heappush(first, (named.cost, len(str(named)), child, named))
-
-    def _all_roots(self) -> list[tuple[int, Label]]:
-        outside = [(number, label) for number, label in self._last.items() if number not in self._region.members]
-        return [*self._climb.roots.items(), *outside]
+                    heapq.heappush(queue, (named.cost, len(str(named)), child, named))
 
     def holders(self, limit: int) -> list[Holder]:
         """Return the places that hold something of the region, the best named first."""
@@ -134,36 +139,36 @@ class _Report:
 
     def _heads(self) -> list[int]:
         """Return what holds something of the region, or carriers of it, and carries nothing itself."""
-        carriers = self._climb.carriers
-        return [
-            n for n in self._climb.up if n not in self._region.members and (n not in carriers or n in self._starts())
-        ]
-
-    def _starts(self) -> set[int]:
-        return {number for number, _ in self._all_roots()}
+        inner = self._region.members | (self._climb.carriers - self._starts)
+        return [number for number in self._climb.up if number not in inner]
 
     def _places(self, head: int) -> list[tuple[Label, list[int]]]:
         """Return what a head holds, by places; a collection is one place."""
         label = self._labels.get(head) or self._not_found(head)
         if label is None:
             return []
-        found = [self._carried(label, head, child) for child in self._climb.below(head)]
-        places = [(named, held) for named, held in found if held]
-        if places and not label.namespace and issubclass(type(self._objects[head]), _COLLECTIONS):
-            return [(places[0][0], list(dict.fromkeys(number for _, held in places for number in held)))]
-        return places
+        ways = [way for way in (self._reach(child, {head}) for child in self._climb.below(head)) if way.held]
+        if ways and not label.namespace and issubclass(type(self._objects[head]), _COLLECTIONS):
+            ways = [_Way(ways[0].steps, list(dict.fromkeys(number for way in ways for number in way.held)))]
+        return [(self._along(label, [head, *way.steps]), way.held) for way in ways]
 
-    def _carried(self, label: Label, parent: int, child: int) -> tuple[Label, list[int]]:
-        """Return the label of the first object of the region that `child` is or carries, and all of them."""
-        if child not in self._region.members and (child not in self._climb.carriers or child in self._starts()):
-            return label, []
-        label = step(label, self._objects[parent], self._objects[child])
-        if child in self._region.members:
-            return label, [child]
-        label = enter(label, self._objects[child])
-        inner = [self._carried(label, child, number) for number in self._climb.below(child)]
-        inner = [(named, held) for named, held in inner if held]
-        return inner[0][0] if inner else label, [number for _, held in inner for number in held]
+    def _reach(self, number: int, seen: set[int]) -> _Way:
+        """Return the way to the nearest object of the region that an object is or carries, and all of them."""
+        if number in self._region.members:
+            return _Way([number], [number])
+        if number in seen or number in self._starts or number not in self._climb.carriers:
+            return _Way([], [])
+        seen.add(number)
+        ways = [way for way in (self._reach(child, seen) for child in self._climb.below(number)) if way.held]
+        shortest = min((way.steps for way in ways), key=len, default=None)
+        return _Way([number, *shortest], [n for way in ways for n in way.held]) if shortest else _Way([], [])
+
+    def _along(self, label: Label, way: list[int]) -> Label:
+        for parent, child in pairwise(way):
+            label = step(label, self._objects[parent], self._objects[child])
+            if child not in self._region.members:
+                label = enter(label, self._objects[child])
+        return label
 
     def _not_found(self, head: int) -> Label | None:
         """Return words for a head that no root leads to; None if it is garbage, or the region's own."""

@@ -15,6 +15,7 @@ from hostcore.generations import table
 from hostcore.generations.belonging import is_class
 
 _SHORT = 40
+_TRIES = 5
 _GENERATORS = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _type_members: Any = type.__dict__
@@ -43,8 +44,13 @@ def class_dict(cls: type) -> Any:
 
 
 def items(namespace: Any) -> list[tuple[Any, Any]]:
-    """Return the items of a dictionary, or of a class's namespace."""
-    return list(dict.items(namespace) if is_a(namespace, dict) else namespace.items())
+    """Return the items of a dictionary, or of a class's namespace; none if it changes again and again meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return list(dict.items(namespace) if is_a(namespace, dict) else namespace.items())
+        except RuntimeError:  # the garbage collector ran, and with it code that changed the size
+            continue
+    return []
 
 
 def entry(namespace: Any, name: str) -> Any:

@@ -25,6 +25,7 @@ from hostcore.generations.looking import (
     entry,
     instance_dict,
     is_a,
+    items,
     module_dict,
     shortest_name,
     text,
@@ -67,7 +68,7 @@ class Roots:
 
     def __init__(self) -> None:
         self._places: dict[int, Label] = {id(table.real): Label("sys.modules")}
-        for name, module in list(table.real.items()):
+        for name, module in items(table.real):
             self._add(module, text(name), "")
         for generation in list(table.by_id.values()):
             for name, module in list(generation.modules.items()):
@@ -142,7 +143,7 @@ def last_resorts(objects: dict[int, Any], unseen: dict[int, int], own: types.Cod
 def _signal(obj: Any) -> Label | None:
     for number in signal.valid_signals():
         if signal.getsignal(number) is obj:
-            return Label("", words=f"the handler of signal {signal.Signals(number).name}", cost=1)
+            return Label("", words=f"the handler of signal {getattr(number, 'name', number)}", cost=1)
     return None
 
 

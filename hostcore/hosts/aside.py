@@ -34,14 +34,19 @@ async def import_aside(tools: Tools, work: Work, seconds: float, make: Callable[
     lane = Lane(f"load-{release.name}", tools.loop)
     deadline = time.monotonic() + seconds
     box: Box = []
+    importing = asyncio.ensure_future(lane.run(lambda: fill(box, lambda: guard.call(make, work, deadline))))
     try:
-        async with asyncio.timeout(seconds + _GRACE):
-            with _short_turns():
-                await lane.run(lambda: fill(box, lambda: guard.call(make, work, deadline)))
-    except TimeoutError:
-        raise endless_import(release, seconds, "; its thread hangs in C code and is left behind") from None
+        with _short_turns():
+            await asyncio.wait({importing}, timeout=seconds + _GRACE)
+    except asyncio.CancelledError:
+        guard.hasten(lane.ident)
+        await asyncio.wait({importing}, timeout=_GRACE)
+        raise
     finally:
+        importing.cancel()
         lane.close()
+    if not box:
+        raise endless_import(release, seconds, "; its thread hangs in C code and is left behind")
     made, error = box.pop()
     if error is None:
         return made

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hostcore.contract.manifest import Limits
-from hostcore.generations.holders import Holder
-from hostcore.messaging.guard import Guard
+from hostcore.messaging.guard import Guard, ThreadGuard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
+
+if TYPE_CHECKING:
+    from hostcore.generations.holders import Holder
 
 
 class Job(NamedTuple):
@@ -93,5 +95,5 @@ class Tools(NamedTuple):
 
     loop: Any
     guard: Guard
-    thread_guard: Guard
+    thread_guard: ThreadGuard
     references: dict[int, Any]

@@ -16,7 +16,12 @@ def message_of(error: BaseException) -> str:
         text = str(error)
     except Exception as exc:  # noqa: BLE001 - a module's own __str__
         text = f"<its text cannot be made: {type(exc).__name__}>"
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    return _sayable(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
+
+
+def _sayable(text: str) -> str:
+    """Return text that can be encoded: half a surrogate pair, of a file's name for example, is spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def summary_of(error: BaseException) -> str:
@@ -42,7 +47,7 @@ def traceback_of(error: BaseException) -> str:
         text = "".join(details.format())
     except Exception as exc:  # noqa: BLE001 - formatting runs the module's code too
         text = f"{type(error).__name__} (its traceback cannot be made: {type(exc).__name__})\n"
-    return text if len(text) <= _LONGEST else f"...{text[-_LONGEST:]}"
+    return _sayable(text if len(text) <= _LONGEST else f"...{text[-_LONGEST:]}")
 
 
 def place_of(error: BaseException) -> str:

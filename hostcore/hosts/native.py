@@ -12,7 +12,7 @@ import inspect
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
 from hostcore.contract.spec import PROJECT
@@ -20,7 +20,6 @@ from hostcore.contract.validation import check_hooks, marked
 from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreError
 from hostcore.generations import Generation, table
 from hostcore.generations.belonging import belongs_to
-from hostcore.generations.holders import Holder, find_holders
 from hostcore.hosts import faults
 from hostcore.hosts.aside import Box, fill, import_aside
 from hostcore.hosts.base import Job, Tools
@@ -32,6 +31,9 @@ from hostcore.messaging.guard import Overrun
 from hostcore.messaging.lane import Lane
 from hostcore.messaging.stepping import NEW, Stepper
 from hostcore.messaging.wire import Reply
+
+if TYPE_CHECKING:
+    from hostcore.generations.holders import Holder
 
 _LEAVE_TIME = 1.0
 """Seconds that a closing generation's tasks get to end."""
@@ -305,6 +307,8 @@ class NativeInstance:
 
     def holders(self) -> list[Holder]:
         """Return what keeps the survivors alive; see `HostedInstance.holders`."""
+        from hostcore.generations.holders import find_holders
+
         return find_holders([entry for entry in self._watched if entry[2]() is not None])
 
 

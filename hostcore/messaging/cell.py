@@ -272,7 +272,8 @@ class Cell:
                     if self._handed is None or self.runner is not me:
                         raise  # another instance, and so another runner, has taken over
                     self._handed[0].thrown = exc  # such as asyncio.timeout(0) in the handler
-            assert self._handed is not None
+            if self._handed is None:  # it was given up on in the same pass of the loop
+                continue
             (rest, envelope, pending, began), self._handed = self._handed, None
             if not await self._finish(rest, envelope, pending, began):
                 return

@@ -25,6 +25,11 @@ class Lane:
         self._thread: threading.Thread | None = None
         self.busy = False
 
+    @property
+    def ident(self) -> int:
+        """The number of the thread, 0 before it has started."""
+        return (self._thread.ident or 0) if self._thread is not None else 0
+
     async def run(self, function: Callable[[], Any]) -> Any:
         """Call `function` in the thread and return, or raise, what comes of it.
 

@@ -212,7 +212,9 @@ class Loader:
             subscriptions.remove(pattern, cell)
         for pattern in sorted(copy.subscribed):
             subscriptions.add(pattern, cell)
-        self._ports[copy].initializing = False
+        self._ports[copy].serving = True
+        if old is not None and old is not copy and old in self._ports:
+            self._ports[old].serving = False
 
     async def dispose(self, copy: Copy, within: float = inf) -> Remains:
         """Take a copy down, calling `shutdown` if it was initialised; return what could not be let go of.
@@ -276,7 +278,11 @@ async def to_its_end(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue  # a second one changes nothing
         raise
 
 

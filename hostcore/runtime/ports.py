@@ -42,7 +42,7 @@ class ModulePorts:
         self._services = services
         self._kv_directory = kv_directory
         self._store: KeyValueStore | None = None
-        self.initializing = True
+        self.serving = False
 
     async def request(self, target: str, payload: Any, *, topic: str, timeout: float | None) -> Any:
         """See `Context.request`."""
@@ -66,7 +66,7 @@ class ModulePorts:
         subscribed later belongs to the module and outlives a reload.
         """
         self._require("bus.subscribe", pattern)
-        if not self.initializing:
+        if self.serving:
             self._bus.subscriptions.add(pattern, self._cell)
         elif is_pattern(pattern):
             self._subscribed.add(pattern)
@@ -76,7 +76,7 @@ class ModulePorts:
     def unsubscribe(self, pattern: str) -> None:
         """See `Context.unsubscribe`."""
         self._subscribed.discard(pattern)
-        if not self.initializing:  # else the copy that serves now would lose it
+        if self.serving:  # else the copy that serves now would lose it
             self._bus.subscriptions.remove(pattern, self._cell)
 
     def granted(self, permission: str) -> bool:

@@ -65,7 +65,11 @@ class Copy:
 
 
 class Kept(NamedTuple):
-    """A generation that served before and can be gone back to: how to make it again, and the state that it had."""
+    """A generation that served before and can be gone back to: how to make it again, and the state that it had.
+
+    `together` names the modules that were replaced in the same transaction, with their generations: they go back
+    together too, since each may need the others as they were.
+    """
 
     number: int
     wish: Wish
@@ -73,6 +77,7 @@ class Kept(NamedTuple):
     manifest: Manifest
     code: Any
     snapshot: Snapshot | None
+    together: Mapping[str, int]
 
 
 class Record:

@@ -24,11 +24,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import msgspec
+
 from hostcore.contract.lifecycle import Signal
 from hostcore.contract.versions import parse_version
 from hostcore.errors import HostcoreError, LimitError, ModuleError, StateError
 from hostcore.hosts import faults
-from hostcore.messaging import wire
 from hostcore.runtime import events
 from hostcore.runtime.history import Remains
 from hostcore.runtime.loading import Described, Loader, drain, to_its_end
@@ -73,7 +74,7 @@ class Member:
         self.described: Described | None = None
         self.snapshot: Snapshot | None = None
         self.state: Any = None
-        self.draining = self.paused = False
+        self.draining = self.paused = self.stuck = False
         self.held_since = 0.0
         self.facts: dict[str, Any] = {
             "module": record.name, "old_generation": self.old.number, "new_generation": record.generations + 1,
@@ -152,6 +153,7 @@ class Transaction:
             for member in members:
                 async with self._timed(phase, member) as seconds:
                     await work(member, seconds)
+        self._recheck()
         self._swap()
 
     @asynccontextmanager
@@ -178,6 +180,10 @@ class Transaction:
             self._at = member
             member.described = member.find()
             member.facts["new_version"] = member.described[0].version
+        self._recheck()
+
+    def _recheck(self) -> None:
+        """Make sure of what is required: other modules may have come, gone or changed meanwhile."""
         self._check({member.record.name: member.described for member in self._members if member.described})
 
     async def _prepare(self, member: Member, _: float) -> None:
@@ -202,7 +208,7 @@ class Transaction:
                 record.name, f"the message in hand did not end within {seconds:.3g} s", label=member.old.release.label,
                 hint="replace it all the same, with its last good snapshot or afresh: --state last, --state fresh",
             )  # fmt: skip
-        cell.evict(f"{record.name!r} was replaced while it handled this message")
+        member.stuck = True  # given up on when the new one takes over, not before: this may still be undone
 
     async def _snapshot(self, member: Member, seconds: float) -> None:
         record, old = member.record, member.old
@@ -270,6 +276,8 @@ class Transaction:
             for member in self._members:
                 self._at = member
                 switched.append(member)
+                if member.stuck:
+                    member.cell.evict(f"{member.record.name!r} was replaced while it handled this message")
                 self._loader.activate(member.record, member.made)
         except BaseException:
             for member in switched:
@@ -289,7 +297,8 @@ class Transaction:
             return
         assert old.instance is not None
         snapshot = member.snapshot or record.snapshot
-        kept = Kept(old.number, old.wish, old.release, old.manifest, old.instance.keep(), snapshot)
+        together = {other.record.name: other.old.number for other in self._members if other is not member}
+        kept = Kept(old.number, old.wish, old.release, old.manifest, old.instance.keep(), snapshot, together)
         count = self._parts.config.reload.keep
         record.kept = [*record.kept, kept][-count:] if count else []
 
@@ -332,8 +341,9 @@ class Transaction:
             history.note_reload(report)
             if found:
                 history.note_remains(remains)
-            self._parts.events.tell(events.RELOADED, **wire.decode_raw(wire.encode_raw(report)))
             reports.append(report)
+        for report in reports:
+            self._parts.events.tell(events.RELOADED, **msgspec.to_builtins(report))
         return reports
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hostcore.errors import HostcoreError, LifecycleError, StoppedError
+from hostcore.generations import table
 from hostcore.messaging.current import current
 from hostcore.packages.discovery import Scan
 from hostcore.runtime.loading import Described, Loader
@@ -57,7 +58,9 @@ class Reloads:
         """
         names = [name, *(self._planner.all_dependents(name) if cascade else ())]
         self._refuse_from_within(names)
-        await self._load_requirements(name, self._parts.registry.record(name).wish.taken_from(source), scan)
+        for each in names:
+            wish = self._parts.registry.record(each).wish.taken_from(source if each == name else None)
+            await self._load_requirements(each, wish, scan)
         return await self._in_a_task(name, self._reload(names, source, orders))
 
     async def rollback(self, name: str, to: int | None, state: StateFrom | None, why: str = "asked") -> ReloadReport:
@@ -106,17 +109,27 @@ class Reloads:
     async def _rollback(
         self, name: str, to: int | None, choices: Iterable[StateFrom], why: str, *, failed: Copy | None = None
     ) -> ReloadReport:
-        async with self._hold(name) as records:
+        together = _choose(self._parts.registry.record(name), to).together
+        async with self._hold(name, together) as records:
             record = records[name]
             if failed is not None and record.copy is not failed:
                 raise LifecycleError(f"{name!r} was replaced meanwhile: what failed serves no more")
             kept = _choose(record, to)
+            back = {name: kept} | {
+                other: found for other, number in kept.together.items() if (found := _kept(records.get(other), number))
+            }
+            order = [other for other in self._planner.plan({}).order if other in back]
             for state in choices:
-                member = Member(record, kept.wish, partial(_described, kept), kept)
-                (report,) = await self._run([member], Orders(state, why, "rollback"))
+                members = [
+                    Member(records[other], back[other].wish, partial(_described, back[other]), back[other])
+                    for other in [*order, *(other for other in back if other not in order)]
+                ]
+                reports = await self._run(members, Orders(state, why, "rollback"))
+                report = next(report for report in reports if report.module == name)
                 if not report.rolled_back or report.phase not in _OLD_ONES:
                     break
-            return report
+            others = tuple(other for other in reports if other is not report)
+            return _with_others(report, others) if others else report
 
     async def _run(self, members: list[Member], orders: Orders) -> list[ReloadReport]:
         transaction = Transaction(self._parts, self._loader, members, orders, self._planner.check_change)
@@ -163,7 +176,12 @@ class Reloads:
             if task.cancelled() and self._closing:
                 raise _stopping(name) from None
             task.cancel()
-            await asyncio.wait({task})
+            if not table.current.get():  # else what is taken down may be who asked: each would wait for the other
+                while not task.done():
+                    try:
+                        await asyncio.wait({task})
+                    except asyncio.CancelledError:
+                        continue  # a second one changes nothing
             raise
 
     def _refuse_from_within(self, names: Iterable[str]) -> None:
@@ -183,9 +201,16 @@ class Reloads:
         """Load what the new release requires and is not loaded yet; what cannot be is the transaction's to report."""
         try:
             for other in self._planner.missing(name, wish, scan):
-                await self._load(other, Wish(), scan)
+                await self._load_or_wait(other, scan)
         except HostcoreError:
             return
+
+    async def _load_or_wait(self, name: str, scan: Scan) -> None:
+        try:
+            await self._load(name, Wish(), scan)
+        except LifecycleError:  # somebody else is loading it
+            async with self._parts.registry.record(name).busy:
+                return
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
@@ -214,6 +239,10 @@ async def _quietly(work: Coroutine[Any, Any, ReloadReport]) -> None:
         await work
     except HostcoreError:
         return
+
+
+def _kept(record: Record | None, number: int) -> Kept | None:
+    return next((kept for kept in record.kept if kept.number == number), None) if record is not None else None
 
 
 def _choose(record: Record, to: int | None) -> Kept:

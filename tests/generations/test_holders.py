@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import json
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,9 @@ import pytest
 from generations import pins
 from generations.pins import HERE, IT, PINS, Release, keep, kept, leaking, places
 from generations.support import living, survivors
+from support.modules import COUNTER, ModuleWriter
 
+import hostcore
 from hostcore.generations import Generation
 from hostcore.generations.holders import Holder, find_holders
 
@@ -98,6 +102,31 @@ def test_one_object_in_two_containers(tmp_path: Path) -> None:
         assert sorted(holder.root for holder in find_holders(watched)) == sorted(f"{HERE}.kept.{n}[0]" for n in names)
 
 
+def test_circles(tmp_path: Path) -> None:
+    """What wraps itself in a circle is gone through once: a recursive function, an exception in its own traceback."""
+
+    def pin(acme: Any) -> Release:
+        thing = acme.Thing()
+
+        def recursive(again: bool) -> Any:
+            return recursive(False) if again else thing
+
+        def failing(held: Any) -> Any:
+            try:
+                raise ValueError
+            except ValueError as exc:
+                return [exc, held][0]
+
+        kept.function, kept.error = recursive, failing(acme.Plain)
+        return lambda: None
+
+    with leaking(tmp_path, pin) as watched:
+        found = {root: what for what, root in places(find_holders(watched))}
+        assert found[f"{HERE}.kept.function.<closure thing>"] == "a Thing of acme"
+        place = f"{__name__}.test_circles.<locals>.pin.<locals>.failing of `{HERE}.kept.error.__traceback__`"
+        assert found[f"local variable `held` of function {place}"] == "class acme.Plain"
+
+
 def test_shortest_name(tmp_path: Path) -> None:
     """Of several names for one container the shortest public one is told."""
 
@@ -175,10 +204,6 @@ def test_depth(tmp_path: Path) -> None:
 def test_uncollected_garbage(tmp_path: Path) -> None:
     """What only holds itself, since the garbage collector has not run, is said to do so."""
 
-    def pin(acme: Any) -> Release:
-        gc.disable()
-        return gc.enable
-
     with living(Generation("tiny", [tmp_path], owned={"tiny"})) as generation:
         (tmp_path / "tiny.py").write_text("class Thing: ...\n")
         generation.load("tiny")
@@ -215,3 +240,42 @@ def test_failure_is_an_entry() -> None:
     """A search that fails says so instead of raising."""
     (holder,) = find_holders([("class",)])  # type: ignore[list-item]
     assert str(holder) == "the generation, kept alive by something that could not be found (ValueError)"
+
+
+def test_a_level_is_one_pass(tmp_path: Path) -> None:
+    """The heap is gone through once for what is held and once for each level above, and no more."""
+    passes: list[object] = []
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        if event == "c_call" and argument is gc.get_referrers:
+            passes.append(None)
+
+    for pin, expected in ((pins.module_attribute, 1), (pins.shared_list, 3)):
+        passes.clear()
+        with leaking(tmp_path, pin) as watched:
+            sys.setprofile(count)
+            try:
+                find_holders(watched)
+            finally:
+                sys.setprofile(None)
+        assert len(passes) == expected
+
+
+async def test_instance(tmp_path: Path) -> None:
+    """A closed instance tells the holders of what survived, also from another thread."""
+    source = ModuleWriter(tmp_path)(
+        COUNTER + "\nkept.it = lambda: 0\n", "counter", top="from generations.pins import kept"
+    )
+    async with hostcore.ModuleSystem() as system:
+        await system.load("counter", source=source)
+        instance: Any = system.record("counter").copy.instance  # type: ignore[union-attr]
+        assert instance.holders() == []
+        await system.unload("counter")
+        gc.collect()
+        (holder,) = await asyncio.to_thread(instance.holders)
+        assert holder.root == IT
+        assert holder.what.startswith("function acme_counter.Module.<lambda> (and ")
+        vars(kept).clear()
+        gc.collect()
+        assert instance.survivors() == ()
+        assert instance.holders() == []
