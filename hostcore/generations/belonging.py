@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _DEPTH = 3
+_LRU = type(functools.lru_cache(lambda: 0))
 
 
 def is_static(cls: type) -> bool:
@@ -85,3 +86,48 @@ def belongs_to(obj: Any, generation: Generation, depth: int = 0) -> bool:
     if depth < _DEPTH and type(obj) is types.BuiltinMethodType and not isinstance(obj.__self__, types.ModuleType):
         return belongs_to(obj.__self__, generation, depth + 1)
     return any(class_belongs(c, generation) for c in type(obj).__mro__)
+
+
+def maker_of(obj: Any, depth: int = 0) -> Generation | None:
+    """Return the generation whose code made `obj`, dead or alive; None: it is the host's.
+
+    Nothing of `obj` itself is run, not even its `__class__`: it may be anybody's proxy.
+    """
+    kind = type(obj)
+    if kind is types.FunctionType:
+        return _marked(builtins_of(obj))
+    if depth < _DEPTH:
+        parts = _parts_of(obj, kind)
+        if parts is not None:
+            return next((found for found in (maker_of(part, depth + 1) for part in parts) if found is not None), None)
+    if kind is types.ModuleType:
+        return _marked(vars(obj).get("__builtins__"))
+    classes = type.__dict__["__mro__"].__get__(obj) if is_class(obj) else kind.__mro__
+    return next((found for found in map(_class_maker, classes) if found is not None), None)
+
+
+def _parts_of(obj: Any, kind: type) -> tuple[Any, ...] | None:
+    """Return what `obj` is a mere wrapper of, if it is one."""
+    if kind is types.MethodType:
+        return obj.__func__, obj.__self__
+    if kind is staticmethod or kind is classmethod or kind is _LRU:
+        return (obj.__wrapped__,)
+    if kind is property:
+        return obj.fget, obj.fset, obj.fdel
+    if issubclass(kind, functools.partial):
+        return kind, obj.func, *obj.args, *obj.keywords.values()
+    if kind is types.BuiltinMethodType and not isinstance(obj.__self__, types.ModuleType):
+        return (obj.__self__,)
+    return None
+
+
+def _marked(builtins: Any) -> Generation | None:
+    return builtins.get(table.MARK) if type(builtins) is dict else None
+
+
+def _class_maker(cls: type) -> Generation | None:
+    if is_static(cls):
+        return None
+    name = type.__getattribute__(cls, "__dict__").get("__module__")
+    owners = table.owners.get(table.top_of(name), ()) if isinstance(name, str) else ()
+    return next((generation for generation in owners if class_belongs(cls, generation)), None)

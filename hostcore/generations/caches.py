@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gc
 import linecache
+import re
 import sys
 import types
 import typing
@@ -25,6 +26,7 @@ Swept = Iterator[tuple[str, str]]
 Mine = Callable[[Any], bool]
 _LRU = type(functools.lru_cache(lambda: 0))
 _SEARCH_LIMIT = 5_000
+_PLAIN_PATTERNS = (str, bytes)
 _GENERIC = ("functools", "typing", "types")
 _generic_function: Any = functools.singledispatch(lambda _: None)
 _SINGLEDISPATCH = _generic_function.__code__  # of the wrapper that every generic function is
@@ -32,15 +34,27 @@ _SINGLEDISPATCH = _generic_function.__code__  # of the wrapper that every generi
 
 def clear_caches(generation: Generation, mine: Mine) -> Swept:
     """Clear what caches hold of `generation`; yield (cache, what)."""
-    for clear in (_linecache, _typing, _lru_caches, _generic_functions, _msgspec):
+    for clear in (_linecache, _re, _typing, _lru_caches, _generic_functions, _msgspec):
         yield from clear(generation, mine)
 
 
 def _linecache(generation: Generation, mine: Mine) -> Swept:
     roots = tuple(f"{path}/" for path in generation.paths if path not in sys.path)
-    for filename in [f for f in list(linecache.cache) if roots and f.startswith(roots)]:
-        linecache.cache.pop(filename, None)
+    files = {getattr(module, "__file__", None) for module in list(generation.modules.values())}
+    for filename, entry in linecache.cache.copy().items():
+        hosted = len(entry) == 1 and mine(entry[0])  # not read yet: it holds a loader's method
+        if hosted or filename in files or filename.startswith(roots):
+            linecache.cache.pop(filename, None)
     yield from ()
+
+
+def _re(generation: Generation, mine: Mine) -> Swept:
+    """A pattern of a class of its own is a key of the compiled ones; its expanded templates are in an lru_cache."""
+    for name in ("_cache", "_cache2"):
+        cache: dict[Any, Any] = getattr(re, name, {})
+        for key in [key for key in list(cache) if key[0] not in _PLAIN_PATTERNS and any(map(mine, key))]:
+            cache.pop(key, None)
+            yield "re cache", repr(str(key[1]))
 
 
 def _typing(generation: Generation, mine: Mine) -> Swept:
@@ -109,8 +123,8 @@ def _shared() -> Iterator[tuple[types.ModuleType, _Found]]:
 
 def _look_through(namespace: dict[str, Any]) -> _Found:
     caches: dict[int, Any] = {}
-    generics = []
-    for name, value in list(namespace.items()):
+    generics: list[tuple[str, Any]] = []
+    for name, value in namespace.copy().items():
         if type(value) is _LRU:
             caches[id(value)] = value
         elif type(value) is types.FunctionType and value.__code__ is _SINGLEDISPATCH:
@@ -120,6 +134,8 @@ def _look_through(namespace: dict[str, Any]) -> _Found:
                 inner = member.__func__ if type(member) in (staticmethod, classmethod) else member
                 if type(inner) is _LRU:
                     caches[id(inner)] = inner
+                elif type(inner) is functools.singledispatchmethod:
+                    generics.append((f"{value.__qualname__}.{inner.func.__name__}", inner.dispatcher))
     return _Found(len(namespace), tuple(caches.values()), tuple(generics))
 
 

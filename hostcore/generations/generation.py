@@ -12,7 +12,18 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from hostcore.generations import finding, hooks, importlib_bootstrap, placing, table
+from hostcore.generations import (
+    appearing,
+    finding,
+    hooks,
+    importlib_bootstrap,
+    patches,
+    placing,
+    recorders,
+    slots,
+    table,
+    threads,
+)
 from hostcore.generations.belonging import belongs_to, builtins_of, class_belongs, is_class, is_static, unwrap
 from hostcore.generations.sweeping import sweep
 
@@ -59,6 +70,9 @@ class Generation:
         self.at_fork: list[tuple[Any, Any, Any]] = []
         self.codecs: list[Any] = []
         self.codec_errors: dict[str, Any] = {}
+        self.recorded = recorders.Recorded()
+        self.touched = patches.Touched()
+        self.appeared = appearing.Appeared()
         self._owns: dict[str, bool] = {}
         self.builtins = dict(vars(builtins))  # an exact dict keeps LOAD_GLOBAL specialised (a subclass: 2.5-6x slower)
         self.builtins[table.MARK] = self
@@ -117,6 +131,8 @@ class Generation:
                 if top not in self.private:
                     table.published.setdefault(top, self)
                 placing.arrange(top)
+        patches.touch(self, "builtins")
+        slots.look()
 
     def load(self, name: str) -> Any:
         """Import `name`, if it is not loaded yet, and return the module of exactly that name.
@@ -149,6 +165,7 @@ class Generation:
                     table.published.pop(top, None)  # two modules' private copies: there is no default
                 else:
                     table.published[top] = self
+        slots.look()
 
     def watch(self) -> list[tuple[str, str, weakref.ref[Any]]]:
         """Return (kind, dotted name, weak reference) of every module, class and function that must die with it.
@@ -179,11 +196,8 @@ class Generation:
         """Return the names of the threads that run this generation's code now."""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         found = []
-        for ident, top_frame in sys._current_frames().items():
-            frame: types.FrameType | None = top_frame
-            while frame is not None and frame.f_builtins is not self.builtins:
-                frame = frame.f_back
-            if frame is not None:
+        for ident, frame in sys._current_frames().items():
+            if threads.runs(frame, self):
                 found.append(names.get(ident, str(ident)))
         return found
 

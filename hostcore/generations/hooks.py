@@ -3,7 +3,8 @@
 * a finder first on `sys.meta_path`, so that `importlib` used by shared libraries finds hosted modules, and
   `importlib.metadata` a generation's own distributions;
 * `importlib.import_module`, which waits for a hosted module that another thread is still loading;
-* `atexit`, `codecs` and fork registrations, recorded by generation, so that an unload can run or undo them;
+* `atexit`, `codecs` and fork registrations, and those of `recorders`, recorded by generation, so that an unload can
+  run or undo them;
 * `sys.modules`, by `placing`, only while a name has two owners.
 """
 
@@ -19,15 +20,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from hostcore.generations import table
+from hostcore.generations import patches, recorders, table
 from hostcore.generations.importlib_bootstrap import load, strip
 from hostcore.generations.table import GenerationUnloadedError
 
 if TYPE_CHECKING:
     from hostcore.generations.generation import Generation
 
-_originals: dict[str, Any] = {}
-"""The replaced functions; kept after `uninstall`, since code may still hold one of ours."""
+_originals = recorders.originals
 _installed = False
 _fork_hook_installed = False
 
@@ -156,7 +156,11 @@ def _import_module(name: str, package: str | None = None) -> Any:
                     return _import_module(absolute)  # it was unloaded in between, and another has the name now
                 exc.__traceback__ = strip(exc.__traceback__)
                 raise
-    return _originals["importlib.import_module"](name, package)
+    module = _originals["importlib.import_module"](name, package)
+    asking = _asking()
+    if asking is not None:
+        patches.touch(asking, importlib.util.resolve_name(name, package))
+    return module
 
 
 def _asking() -> Generation | None:
@@ -234,6 +238,7 @@ _REPLACED: list[tuple[Any, str, Any]] = [
     (atexit, "unregister", _unregister),
     (codecs, "register", _codecs_register),
     (codecs, "register_error", _codecs_register_error),
+    *recorders.REPLACED,
 ]
 if hasattr(os, "register_at_fork"):
     _REPLACED.append((os, "register_at_fork", _register_at_fork))

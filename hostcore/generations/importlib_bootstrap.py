@@ -24,7 +24,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hostcore.generations import placing, table
+from hostcore.generations import appearing, patches, placing, table
 from hostcore.generations.table import GenerationUnloadedError
 from hostcore.generations.views import Facade, OneShot
 
@@ -110,6 +110,7 @@ def _run(generation: Generation, spec: Any, parent: Any, child: str) -> Any:
     module.__dict__["__builtins__"] = generation.builtins
     spec._initializing = True
     generation.loading += 1
+    before = appearing.around(generation)
     generation.modules[name] = module
     placing.show(generation, name, module)
     early = parent is not None and child not in vars(parent)
@@ -128,6 +129,8 @@ def _run(generation: Generation, spec: Any, parent: Any, child: str) -> Any:
     finally:
         spec._initializing = False
         generation.loading -= 1
+        if before is not None:
+            appearing.after(generation, before)
     return placing.settle(generation, name)
 
 
@@ -188,13 +191,19 @@ def _bind(parent: Any, child: str, module: Any) -> None:
 
 def make_import(generation: Generation) -> Callable[..., Any]:
     """Return the `__import__` for code of `generation`; names it does not own go to the host's."""
+    noted = generation.touched.imports
 
     def __import__(
         name: str, globals: Any = None, locals: Any = None, fromlist: Sequence[str] | None = (), level: int = 0
     ) -> Any:
         absolute = _absolute(name, globals, level)
         if table.top_of(absolute) not in generation.tops:
-            return builtins.__import__(name, globals, locals, fromlist or (), level)
+            module = builtins.__import__(name, globals, locals, fromlist or (), level)
+            statement = (absolute, fromlist) if type(fromlist) is tuple else absolute
+            if statement not in noted:
+                noted.add(statement)
+                patches.touch(generation, absolute, fromlist)
+            return module
         try:
             return _import(generation, name, absolute, fromlist, level)
         except BaseException as exc:

@@ -12,14 +12,12 @@ import copyreg
 import functools
 import gc
 import logging
-import signal
 import sys
-import threading
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from hostcore.generations import hooks, table
+from hostcore.generations import appearing, hooks, patches, recorders, rewiring, slots, table
 from hostcore.generations.belonging import belongs_to
 from hostcore.generations.caches import Mine, Swept, clear_caches
 
@@ -31,9 +29,15 @@ def sweep(generation: Generation) -> list[tuple[str, str]]:
     """Clear every known registry of `generation`'s objects; return what was there."""
     mine: Mine = functools.partial(belongs_to, generation=generation)
     found: list[tuple[str, str]] = []
-    for clear in (_at_exit, _codecs, clear_caches):
+    for clear in (_at_exit, _codecs, _last_error, clear_caches):
         found += clear(generation, mine)
-    for clean in (_logging, _warnings, _copyreg, _sqlite, _interpreter_lists, _finalizers, _hooks, _signals, _builtins):
+    swaps = rewiring.Swaps()
+    for take_back in (slots.restore, patches.undo):
+        found += take_back(generation, swaps)
+    rewiring.rewire(generation, swaps, slots.in_place() + patches.in_place())
+    for undo in (recorders.undo, appearing.undo):
+        found += undo(generation)
+    for clean in (_logging, _warnings, _copyreg, _sqlite, _interpreter_lists, _finalizers):
         found += clean(mine)
     return found
 
@@ -86,8 +90,7 @@ def _codecs(generation: Generation, mine: Mine) -> Swept:
 
 
 def _logging(mine: Mine) -> Swept:
-    known = list(logging.root.manager.loggerDict.items())
-    for logger in [logging.root, *(entry for _, entry in known if isinstance(entry, logging.Logger))]:
+    for logger in recorders.loggers_now():
         for handler in list(logger.handlers):
             if mine(handler) or mine(handler.formatter) or any(map(mine, handler.filters)):
                 logger.removeHandler(handler)
@@ -95,17 +98,11 @@ def _logging(mine: Mine) -> Swept:
         for item in [item for item in logger.filters if mine(item)]:
             logger.removeFilter(item)
             yield "logging filter", f"{item!r} of {logger.name}"
-    for name, entry in known:
+    for name, entry in list(logging.root.manager.loggerDict.items()):
         if type(entry) is not logging.Logger and mine(entry):  # a plain Logger is nobody's
             del logging.root.manager.loggerDict[name]
             _close_ranks(entry)
             yield "logging logger", name
-    if mine(logging.getLoggerClass()):
-        logging.setLoggerClass(logging.Logger)
-        yield "logging.setLoggerClass", ""
-    if mine(logging.getLogRecordFactory()):
-        logging.setLogRecordFactory(logging.LogRecord)
-        yield "logging.setLogRecordFactory", ""
 
 
 def _close_ranks(gone: Any) -> None:
@@ -123,9 +120,7 @@ def _warnings(mine: Mine) -> Swept:
     if len(keep) != len(warnings.filters):
         yield "warnings.filters", f"{len(warnings.filters) - len(keep)} entries"
         warnings.filters[:] = keep  # type: ignore[index]
-        mutated = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
-        if mutated is not None:
-            mutated()
+        recorders.filters_changed()
 
 
 def _copyreg(mine: Mine) -> Swept:
@@ -164,30 +159,13 @@ def _finalizers(mine: Mine) -> Swept:
             yield "weakref.finalize", repr(details[1])
 
 
-def _hooks(mine: Mine) -> Swept:
-    for name in ("excepthook", "displayhook", "unraisablehook", "breakpointhook", "stdout", "stderr"):
-        if mine(getattr(sys, name)):
-            setattr(sys, name, getattr(sys, f"__{name}__"))
-            yield f"sys.{name}", ""
-    if mine(threading.excepthook):
-        threading.excepthook = threading.__excepthook__
-        yield "threading.excepthook", ""
-
-
-def _signals(mine: Mine) -> Swept:
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if callable(handler) and not isinstance(handler, int) and mine(handler):
-            signal.signal(number, signal.SIG_DFL)
-            yield "signal", signal.Signals(number).name
-
-
-def _builtins(mine: Mine) -> Swept:
-    import builtins
-
-    for name, value in list(vars(builtins).items()):
-        if name != "_" and mine(value):
-            delattr(builtins, name)
-            yield "builtins", name
+def _last_error(generation: Generation, mine: Mine) -> Swept:
+    """What the interpreter keeps of the last exception that nobody caught."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    traceback = getattr(sys, "last_traceback", None)
+    while traceback is not None and traceback.tb_frame.f_builtins is not generation.builtins:
+        traceback = traceback.tb_next
+    if traceback is not None or (error is not None and mine(error)):
+        for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+            vars(sys).pop(name, None)
+        yield "sys.last_exc", type(error).__name__

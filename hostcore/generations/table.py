@@ -64,11 +64,24 @@ def _ours(frame: types.FrameType) -> bool:
     return _home(frame).startswith(_PACKAGE)
 
 
-def asked_by_host(frame: types.FrameType | None) -> bool:
-    """Tell whether the first frame outside the standard library is not a generation's."""
+def _asking(frame: types.FrameType | None) -> types.FrameType | None:
+    """Return the first frame outside the standard library."""
     while frame is not None and MARK not in frame.f_builtins and (_ours(frame) or top_of(_home(frame)) in _STDLIB):
         frame = frame.f_back
-    return frame is None or MARK not in frame.f_builtins
+    return frame
+
+
+def asked_by_host(frame: types.FrameType | None) -> bool:
+    """Tell whether the first frame outside the standard library is not a generation's."""
+    asking = _asking(frame)
+    return asking is None or MARK not in asking.f_builtins
+
+
+def asked_by(frame: types.FrameType | None) -> Generation | None:
+    """Return the living generation whose code is in the first frame outside the standard library, if one's is."""
+    asking = _asking(frame)
+    found: Generation | None = asking.f_builtins.get(MARK) if asking is not None else None
+    return found if found is not None and found.alive else None
 
 
 def owner_of(name: str, depth: int = 1) -> Generation | None:

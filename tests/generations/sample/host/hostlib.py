@@ -70,8 +70,13 @@ class Cached:
     def remembered_statically(value):
         return [value]
 
+    @functools.singledispatchmethod
+    def describe(self, value):
+        return "host"
+
 
 KEPT = []
+ON_EVENT = None
 
 
 def fresh():

@@ -4,13 +4,19 @@ import atexit
 import builtins
 import codecs
 import copyreg
+import functools
 import gc
+import importlib
+import json
+import linecache
 import logging
 import os
+import re
 import signal
 import sqlite3
 import sys
 import threading
+import types
 import typing
 import warnings
 import weakref
@@ -45,6 +51,11 @@ class OwnWarning(UserWarning):
 class OwnFinder:
     def find_spec(self, name, path=None, target=None):
         return None
+
+
+class OwnLoader:
+    def get_source(self, name):
+        return ""
 
 
 class OwnStream:
@@ -306,3 +317,207 @@ def signal_handler():
 def builtins_addition():
     """A name added to builtins."""
     builtins.pins_own = own
+
+
+def builtins_patch():
+    """A function of builtins written over."""
+    original = builtins.ascii
+
+    def ascii(value):
+        return original(value)
+
+    builtins.ascii = ascii
+
+
+def stdin():
+    """An own stream as sys.stdin."""
+    sys.stdin = OwnStream(sys.stdin)
+
+
+def showwarning():
+    """warnings.showwarning."""
+    warnings.showwarning = own
+
+
+def formatwarning():
+    """warnings.formatwarning."""
+    warnings.formatwarning = own
+
+
+def threading_trace():
+    """The trace function of threads to come."""
+    threading.settrace(own)
+
+
+def threading_profile():
+    """The profile function of threads to come."""
+    threading.setprofile(own)
+
+
+def profile():
+    """The profile function of this thread."""
+    sys.setprofile(own)
+
+
+def trace():
+    """The trace function of this thread."""
+
+    def trace(frame, event, argument):
+        return None
+
+    sys.settrace(trace)
+
+
+def audit_hook():
+    """An audit hook."""
+
+    def hook(event, args):
+        Own.calls.append(event)
+
+    sys.addaudithook(hook)
+
+
+def logging_standard_handler():
+    """A handler of a standard class on the root logger, which `logging.basicConfig` makes too."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+def warnings_standard_filter():
+    """A warnings filter for a standard category."""
+    warnings.filterwarnings("ignore", message="pins", category=DeprecationWarning)
+
+
+def patched_function():
+    """A function of the host's, wrapped."""
+    original = hostlib.version
+
+    def version(name):
+        return original(name)
+
+    hostlib.version = version
+
+
+def patched_by_partial():
+    """A function of the host's written over by a partial of an own one."""
+    hostlib.version = functools.partial(own, hostlib.version)
+
+
+def patched_by_instance():
+    """A function of the host's written over by an own object."""
+    hostlib.version = Own()
+
+
+def patched_class():
+    """A class of the host's written over by a subclass."""
+
+    class Cached(hostlib.Cached):
+        def remembered(self, value):
+            return value
+
+    hostlib.Cached = Cached
+
+
+def patched_none():
+    """A None of the host's written over."""
+    hostlib.ON_EVENT = own
+
+
+def patched_method():
+    """A method of a class of the host's."""
+    hostlib.Cached.remembered = lambda self, value: value
+
+
+def patched_static_method():
+    """A static method of a class of the host's."""
+    hostlib.Cached.remembered_statically = staticmethod(own)
+
+
+def patched_property():
+    """A property added to a class of the host's."""
+    hostlib.Cached.size = property(own)
+
+
+def patched_submodule():
+    """A function of a submodule that was never imported by its name."""
+    json.decoder.scanstring = own
+
+
+def patched_by_import_module():
+    """A function of a module that was imported by importlib."""
+    importlib.import_module("colorsys").rgb_to_hls = own
+
+
+def added_to_module():
+    """An attribute added to a module of the host's."""
+    hostlib.pins_added = own
+
+
+def module_made_by_hand():
+    """A module put into sys.modules by hand, with an own function in it."""
+    fake = types.ModuleType("pins_fake")
+    fake.own = own
+    sys.modules["pins_fake"] = fake
+
+
+def module_instance():
+    """An own object in sys.modules."""
+    sys.modules["pins_object"] = Own()
+
+
+def module_in_place_of_the_hosts():
+    """An own object in sys.modules in the place of a library of the host's."""
+    sys.modules["hostlib"] = Own()
+
+
+def path_importer():
+    """An own finder in the cache of path entry finders."""
+    sys.path_importer_cache["pins:"] = OwnFinder()
+
+
+class Pattern(str):
+    __slots__ = ()
+
+
+def re_pattern():
+    """A pattern of an own class, compiled and matched."""
+    assert re.match(Pattern("pins+"), "pinss")
+
+
+def re_template():
+    """A replacement of an own class."""
+    assert re.sub("pins(.)", Pattern(r"\1"), "pins!") == "!"
+
+
+def singledispatch_method_of_host():
+    """An implementation registered with a generic method of the host's."""
+    hostlib.Cached.describe.register(Own, lambda self, value: "own")
+    assert hostlib.Cached().describe(Own()) == "own"
+
+
+def codec_looked_up():
+    """A codec that was looked up, and so is in the interpreter's cache."""
+
+    def search(name):
+        if name == "pins_codec":
+            return codecs.CodecInfo(lambda text, errors="strict": (b"", 0), own, name=name)
+        return None
+
+    codecs.register(search)
+    assert "text".encode("pins-codec") == b""
+
+
+def last_exception():
+    """The exception that the interpreter printed last."""
+
+    def fail():
+        raise ValueError("pins")
+
+    try:
+        fail()
+    except ValueError as error:
+        sys.last_value, sys.last_traceback, sys.last_type = error, error.__traceback__, ValueError
+
+
+def lines_of_an_own_loader():
+    """A source that linecache is to get from an own loader."""
+    linecache.lazycache("<pins>", {"__name__": "pins", "__loader__": OwnLoader()})
