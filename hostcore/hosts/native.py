@@ -25,6 +25,7 @@ from hostcore.hosts.aside import Box, fill, import_aside
 from hostcore.hosts.base import Job, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
 from hostcore.hosts.importing import make_plugin
+from hostcore.hosts.leaving import stop_threads
 from hostcore.messaging import wire
 from hostcore.messaging.guard import Overrun
 from hostcore.messaging.lane import Lane
@@ -261,8 +262,9 @@ class NativeInstance:
             left = await self._cancel_tasks(generation)
             if self._lane is not None and not self._lane.close():
                 left.append(f"thread hostcore:{self.name} is still in a blocking hook")
-            threads = [name for name in generation.threads() if not name.startswith("hostcore:")]
-            left += [f"thread {name} still runs its code" for name in threads]
+            plugins = [plugin for manager in self._managers for plugin in manager.get_plugins()]
+            left += await stop_threads(generation, plugins)
+            del plugins
             self._watched = generation.watch()
         finally:
             self._handlers, self._managers = {}, []
