@@ -9,7 +9,12 @@ and neither knows of the other.  The rest of the process is left as it is as lon
   several;
 * `views` are those stand-ins; `hooks` puts them, and a finder, into the process and takes them out again;
 * `importlib_bootstrap` imports a module into a generation; `finding` finds its file;
-* `belonging`, `sweeping` and `caches` take back what a generation left in other people's registries.
+* `belonging` tells what is whose; `sweeping` and `caches` take back what a generation left in other people's
+  registries;
+* `slots` and `patches` put back what stood before in the places that it took, which `layers` and `records`
+  remember, and `rewiring` lets other generations forget what they have picked up there;
+* `recorders` take back what went through functions of the standard library, `appearing` what was added to
+  `sys.path` and `sys.modules`; `threads` asks its threads to stop.
 """
 
 from hostcore.generations.generation import Generation

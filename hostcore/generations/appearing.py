@@ -41,9 +41,21 @@ class Appeared:
     __slots__ = ("modules", "path_before", "paths")
 
     def __init__(self) -> None:
-        self.path_before = frozenset(filter(_is_str, sys.path))
+        self.path_before = _path_now()
         self.paths: list[str] = []
         self.modules: dict[str, weakref.ref[Any] | None] = {}
+
+
+_shared: frozenset[str] = frozenset()
+"""The last of them: most generations have the same, and so one object."""
+
+
+def _path_now() -> frozenset[str]:
+    global _shared
+    now = frozenset(filter(_is_str, sys.path))
+    if now != _shared:
+        _shared = now
+    return _shared
 
 
 class Before(NamedTuple):
@@ -67,7 +79,7 @@ def after(generation: Generation, before: Before) -> None:
                 left.remove(entry)
             elif _is_str(entry):
                 generation.appeared.paths.append(entry)
-    for name, module in list(table.real.items()):
+    for name, module in table.real.copy().items():
         there = before.modules.get(name, MISSING)
         if module is not there and not generation.owns(name) and _is_new(generation, name, module):
             generation.appeared.modules.setdefault(name, _weakly(there))
@@ -110,7 +122,7 @@ def undo(generation: Generation) -> Iterator[tuple[str, str]]:
     noted = generation.appeared.modules
     modules = [
         name
-        for name, module in list(table.real.items())
+        for name, module in table.real.copy().items()
         if name in noted or (_made_by(generation, module) and not generation.owns(name))
     ]
     heir = _heir(generation) if paths or modules else None
@@ -128,7 +140,7 @@ def undo(generation: Generation) -> Iterator[tuple[str, str]]:
             heir.appeared.modules.setdefault(name, before)
         elif _take_out(name, before):
             yield "sys.modules", name
-    for entry, finder in list(sys.path_importer_cache.items()):
+    for entry, finder in sys.path_importer_cache.copy().items():
         if maker_of(finder) is generation:
             del sys.path_importer_cache[entry]
             yield "sys.path_importer_cache", entry

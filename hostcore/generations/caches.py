@@ -41,7 +41,7 @@ def clear_caches(generation: Generation, mine: Mine) -> Swept:
 def _linecache(generation: Generation, mine: Mine) -> Swept:
     roots = tuple(f"{path}/" for path in generation.paths if path not in sys.path)
     files = {getattr(module, "__file__", None) for module in list(generation.modules.values())}
-    for filename, entry in list(linecache.cache.items()):
+    for filename, entry in linecache.cache.copy().items():
         hosted = len(entry) == 1 and mine(entry[0])  # not read yet: it holds a loader's method
         if hosted or filename in files or filename.startswith(roots):
             linecache.cache.pop(filename, None)
@@ -124,7 +124,7 @@ def _shared() -> Iterator[tuple[types.ModuleType, _Found]]:
 def _look_through(namespace: dict[str, Any]) -> _Found:
     caches: dict[int, Any] = {}
     generics: list[tuple[str, Any]] = []
-    for name, value in list(namespace.items()):
+    for name, value in namespace.copy().items():
         if type(value) is _LRU:
             caches[id(value)] = value
         elif type(value) is types.FunctionType and value.__code__ is _SINGLEDISPATCH:

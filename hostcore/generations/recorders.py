@@ -36,21 +36,26 @@ class Recorded:
     Attributes:
         filters: Entries of `warnings.filters`.
         handlers: Log handlers and the loggers they were added to; weak, as code may take them back itself.
+        callbacks: (tool, event) of `sys.monitoring` -> function.
+        tools: Tools of `sys.monitoring` -> name.
     """
 
-    __slots__ = ("filters", "handlers")
+    __slots__ = ("callbacks", "filters", "handlers", "tools")
 
     def __init__(self) -> None:
         self.filters: list[Any] = []
         self.handlers: weakref.WeakKeyDictionary[logging.Handler, weakref.WeakSet[logging.Logger]] = (
             weakref.WeakKeyDictionary()
         )
+        self.callbacks: dict[tuple[int, int], Any] = {}
+        self.tools: dict[int, str] = {}
 
 
 def undo(generation: Generation) -> Iterator[tuple[str, str]]:
     """Take back what `generation` has registered; yield (registry, what)."""
     yield from _undo_filters(generation)
     yield from _undo_handlers(generation)
+    yield from _undo_monitoring(generation)
     for number, hook in list(_audit_hooks):
         if number == generation.id:
             _audit_hooks.remove((number, hook))
@@ -115,7 +120,9 @@ def _add_handler(self: logging.Logger, hdlr: logging.Handler) -> None:
 
 
 def _undo_handlers(generation: Generation) -> Iterator[tuple[str, str]]:
-    for handler, loggers in list(generation.recorded.handlers.items()):
+    recorded = generation.recorded.handlers
+    for handler in [handler for handler in (ref() for ref in recorded.keyrefs()) if handler is not None]:
+        loggers = list(recorded.get(handler, ()))
         shared = [other.recorded.handlers.get(handler, ()) for other in _others(generation)]
         for logger in [logger for logger in loggers if not any(logger in others for others in shared)]:
             if handler in logger.handlers:
@@ -126,7 +133,7 @@ def _undo_handlers(generation: Generation) -> Iterator[tuple[str, str]]:
                 handler.close()
             except Exception as exc:  # noqa: BLE001 - reported; the sweep goes on
                 yield "logging handler raised", repr(exc)
-    generation.recorded.handlers.clear()
+    recorded.clear()
 
 
 def loggers_now() -> list[logging.Logger]:
@@ -155,9 +162,52 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         hook(event, args)
 
 
-REPLACED: tuple[tuple[Any, str, Any], ...] = (
+# --- sys.monitoring, from Python 3.12 on ------------------------------------------------------------------------
+
+_monitoring: Any = getattr(sys, "monitoring", None)
+
+
+def _use_tool_id(tool_id: int, name: str, /) -> None:
+    originals["sys.monitoring.use_tool_id"](tool_id, name)
+    generation = table.asked_by(sys._getframe(1))
+    if generation is not None:
+        generation.recorded.tools[tool_id] = name
+
+
+def _register_callback(tool_id: int, event: int, func: Any, /) -> Any:
+    before = originals["sys.monitoring.register_callback"](tool_id, event, func)
+    generation = table.asked_by(sys._getframe(1))
+    if generation is not None:
+        generation.recorded.callbacks[tool_id, event] = func
+    return before
+
+
+def _undo_monitoring(generation: Generation) -> Iterator[tuple[str, str]]:
+    for (tool, event), function in generation.recorded.callbacks.items():
+        now = originals["sys.monitoring.register_callback"](tool, event, None)
+        if now is not function:
+            originals["sys.monitoring.register_callback"](tool, event, now)
+        elif now is not None:
+            yield "sys.monitoring", repr(function)
+    for tool, name in generation.recorded.tools.items():
+        if _monitoring.get_tool(tool) == name and not any(
+            tool in other.recorded.tools for other in _others(generation)
+        ):
+            _monitoring.set_events(tool, 0)
+            _monitoring.free_tool_id(tool)
+            yield "sys.monitoring", name
+    generation.recorded.callbacks.clear()
+    generation.recorded.tools.clear()
+
+
+REPLACED: list[tuple[Any, str, Any]] = [
     (warnings, "filterwarnings", _filterwarnings),
     (warnings, "simplefilter", _simplefilter),
     (logging.Logger, "addHandler", _add_handler),
     (sys, "addaudithook", _addaudithook),
-)
+]
+if _monitoring is not None:
+    REPLACED += [
+        (_monitoring, "use_tool_id", _use_tool_id),
+        (_monitoring, "register_callback", _register_callback),
+    ]

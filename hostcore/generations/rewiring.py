@@ -94,7 +94,7 @@ class _Walk:
 
     def _visit(self, obj: Any, kind: type) -> None:
         if kind is dict:
-            self._items(obj, list(obj.items()))
+            self._items(obj, list(obj.copy().items()))
         elif kind is list:
             self._items(obj, list(enumerate(obj)))
         elif kind is types.FunctionType:
@@ -157,7 +157,7 @@ class _Walk:
             pass
 
     def _class(self, cls: type) -> None:
-        for name, value in list(type.__getattribute__(cls, "__dict__").items()):
+        for name, value in type.__getattribute__(cls, "__dict__").copy().items():
             bare = value.__func__ if type(value) is staticmethod else value
             new = self._swaps.new(bare)
             if new is not MISSING:

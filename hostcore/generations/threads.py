@@ -72,24 +72,24 @@ class Stopping:
         if isinstance(thread, threading.Timer):
             thread.cancel()
             return
-        ask = next(filter(None, (_way(thread, name) for name in _WAYS)), None)
-        if ask is not None and belongs_to(type(thread), self._generation):
+        ask = _way(thread) if belongs_to(type(thread), self._generation) else None
+        if ask is not None:
             asking = threading.Thread(target=_quietly, args=(ask,), name=f"{thread.name} (stopping)", daemon=True)
             self._asking.append(asking)
             asking.start()
 
 
-def _way(thread: threading.Thread, name: str) -> Callable[[], object] | None:
-    """Return the method of that name if it can be called without arguments."""
-    method: Any = getattr(thread, name, None)
-    if not callable(method):
-        return None
-    try:
-        inspect.signature(method).bind()
-    except (TypeError, ValueError):
-        return None
-    found: Callable[[], object] = method
-    return found
+def _way(thread: threading.Thread) -> Callable[[], object] | None:
+    """Return the method that stops a thread, if its class has one that can be called without arguments."""
+    for name in _WAYS:
+        function = getattr(type(thread), name, None)
+        if type(function) is types.FunctionType:
+            try:
+                inspect.signature(function).bind(thread)
+            except (TypeError, ValueError):
+                continue
+            return types.MethodType(function, thread)
+    return None
 
 
 def _quietly(ask: Callable[[], object]) -> None:

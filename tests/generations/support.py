@@ -13,6 +13,7 @@ import builtins
 import codecs
 import gc
 import importlib
+import logging
 import os
 import shlex
 import shutil
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import sysconfig
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -168,6 +170,10 @@ class Surroundings:
                 atexit.unregister,
                 codecs.register,
                 codecs.register_error,
+                warnings.filterwarnings,
+                warnings.simplefilter,
+                logging.Logger.addHandler,
+                sys.addaudithook,
                 getattr(os, "register_at_fork", None),
             ),
         )

@@ -157,7 +157,8 @@ def test_file_of_its_own_under_another_name(make: Make, tmp_path: Path) -> None:
     (tmp_path / "release1" / "adder" / "extra.py").write_text("VALUE = 1\n")
     one = make(
         "import importlib.util, os, sys\n"
-        "spec = importlib.util.spec_from_file_location('pins_extra', os.path.join(os.path.dirname(__file__), 'extra.py'))\n"
+        "file = os.path.join(os.path.dirname(__file__), 'extra.py')\n"
+        "spec = importlib.util.spec_from_file_location('pins_extra', file)\n"
         "sys.modules['pins_extra'] = module = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(module)\n"
     )
@@ -177,7 +178,7 @@ def test_libraries_stay(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_modules_through_reloads(make: Make) -> None:
-    """A module that only the first of several releases has put there is inherited by the next, and goes with the last."""
+    """A module that only the first of several releases has put there goes with the last."""
     code = (
         "import sys, types\nif 'pins_once' not in sys.modules: sys.modules['pins_once'] = types.ModuleType('pins_once')"
     )
@@ -195,7 +196,10 @@ def test_failed_import(make: Make) -> None:
     before = list(sys.path)
     with pytest.raises(ZeroDivisionError):
         make(
-            "import sys, types\nsys.path.append('/pins/failed')\nsys.modules['pins_failed'] = types.ModuleType('x')\n1 / 0"
+            "import sys, types\n"
+            "sys.path.append('/pins/failed')\n"
+            "sys.modules['pins_failed'] = types.ModuleType('x')\n"
+            "1 / 0\n"
         )
     (one,) = [g for g in _living() if g.label == "adder"]
     assert sorted(one.unload()) == [("sys.modules", "pins_failed"), ("sys.path", "/pins/failed")]

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from generations.support import survivors
 
-from hostcore.generations import Generation, patches
+from hostcore.generations import Generation, patches, records
 
 SHARED = """
 DATA = {"some": "data"}
@@ -416,11 +416,11 @@ def test_a_hosts_module_that_goes(make: Make, shared: Any) -> None:
     """The record of a module of the host's does not keep it alive, and its new copy has a record of its own."""
     make("shared.greet = lambda name: 'patched'").unload()
     reference = weakref.ref(shared)
-    records = len(patches._records)
+    known = len(patches._records)
     sys.modules["shared"] = fresh = types.ModuleType("shared")
     exec(SHARED, vars(fresh))
     two = make("shared.greet = lambda name: 'patched'")
-    assert len(patches._records) == records + 1
+    assert len(patches._records) == known + 1
     two.unload()
     assert fresh.greet("you") == "hello you"
     assert reference() is shared
@@ -436,7 +436,7 @@ def test_a_process_keeps_one_record(make: Make, shared: Any) -> None:
         first = second
     first.unload()
     assert len(patches._records) == count
-    assert patches._layered == []
+    assert records.layered == []
     gc.collect()
 
 

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from generations.support import Sample, living, survivors
@@ -181,7 +182,8 @@ def test_handlers_taken_back_are_forgotten(sample: Sample, handlers: None) -> No
 
 def test_audit_hooks(sample: Sample) -> None:
     """A hosted audit hook sees every event until its generation goes, and another generation's goes on."""
-    code = "import sys\nseen = []\ndef hook(event, args):\n    if event == 'pins': seen.append(args)\nsys.addaudithook(hook)"
+    hook = "def hook(event, args):\n    if event == 'pins': seen.append(args)"
+    code = f"import sys\nseen = []\n{hook}\nsys.addaudithook(hook)"
     with living(generation(sample.v1)) as one, living(generation(sample.v2)) as two:
         run(one, code)
         run(two, code)
@@ -196,9 +198,47 @@ def test_audit_hooks(sample: Sample) -> None:
 
 def test_an_audit_hook_can_refuse(sample: Sample) -> None:
     """What a hosted audit hook raises refuses the action, as with any."""
-    code = "import sys\ndef hook(event, args):\n    if event == 'pins': raise PermissionError(event)\nsys.addaudithook(hook)"
+    hook = "def hook(event, args):\n    if event == 'pins': raise PermissionError(event)"
+    code = f"import sys\n{hook}\nsys.addaudithook(hook)"
     with living(generation(sample.v1)) as one:
         run(one, code)
         with pytest.raises(PermissionError, match="pins"):
             sys.audit("pins")
     sys.audit("pins")
+
+
+# --- sys.monitoring --------------------------------------------------------------------------------------------
+
+MONITOR = """
+import sys
+calls = []
+def use():
+    sys.monitoring.use_tool_id(4, "pins")
+    sys.monitoring.set_events(4, sys.monitoring.events.PY_START)
+def watch():
+    def on_start(code, offset): calls.append(code.co_name)
+    sys.monitoring.register_callback(4, sys.monitoring.events.PY_START, on_start)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with Python 3.12")
+def test_monitoring(sample: Sample) -> None:
+    """Callbacks and tools of sys.monitoring go with their generation; a later generation's callback stays."""
+    monitoring: Any = vars(sys)["monitoring"]
+    with living(generation(sample.v1)) as one, living(generation(sample.v2)) as two:
+        for each in (one, two):
+            run(each, MONITOR)
+        one.load("pins").use()
+        one.load("pins").watch()
+        two.load("pins").watch()
+        watched = one.watch()
+        assert one.unload() == [("sys.monitoring", "pins")]
+        assert survivors(watched) == []
+        assert monitoring.get_tool(4) is None
+        two.load("pins").use()
+        two.load("pins").watch()
+        assert sorted({registry for registry, _ in two.unload()}) == ["sys.monitoring"]
+    assert monitoring.get_tool(4) is None
+    monitoring.use_tool_id(4, "host")
+    assert monitoring.register_callback(4, monitoring.events.PY_START, None) is None
+    monitoring.free_tool_id(4)

@@ -189,7 +189,7 @@ def surroundings(library: None) -> Iterator[Any]:
 
 
 async def test_reloads(surroundings: Any, write: ModuleWriter) -> None:
-    """Through reloads the newest generation's patch alone is in place, and after the unload the process is as before."""
+    """Through reloads only the newest generation's patch is in place, and in the end the process is as before."""
     before = len(sys.path)
     async with hostcore.ModuleSystem({"index": False}) as system:
         await system.load("patcher", source=patcher(write, "1.0"))
