@@ -213,7 +213,7 @@ class ModuleSystem:
         _check_wish(name, isolation, config, limits)
         wish = Wish(os.fspath(source) if source is not None else None, isolation, config, limits)
         await modules.load(name, wish, await self._look())
-        return self._registry[name]
+        return self._registry.record(name).info()  # unless somebody has unloaded it by now
 
     async def load_all(self, names: list[str] | None = None) -> LoadOutcome:
         """Load several modules, and what they require, in order; one that fails never stops the others.

@@ -277,7 +277,7 @@ class NativeInstance:
             left = await self._cancel_tasks(generation)
             if self._lane is not None and not self._lane.close():
                 left.append(f"thread hostcore:{self.name} is still in a blocking hook")
-            plugins = [plugin for manager in self._managers for plugin in manager.get_plugins()]
+            plugins = [plugin for manager in self._managers for _, plugin in manager.list_name_plugin()]
             left += await stop_threads(generation, plugins)
             del plugins
             self._watched = generation.watch()

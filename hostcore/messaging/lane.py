@@ -7,6 +7,7 @@ starve other modules, as it would in a shared pool, nor keep the program from ex
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -23,6 +24,7 @@ class Lane:
         self._loop = loop
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._context = contextvars.Context()  # not the thread's own: that lives until the thread has ended
         self.busy = False
 
     @property
@@ -47,7 +49,7 @@ class Lane:
             function, future = job
             self.busy = True
             try:
-                outcome, error = function(), None
+                outcome, error = self._context.run(function), None
             except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits
                 outcome, error = None, exc
             self.busy = False
@@ -62,6 +64,7 @@ class Lane:
         """Let the thread end after what it is doing; tell whether it had nothing in hand."""
         self._jobs.put(None)
         self._thread = None
+        self._context = contextvars.Context()  # what the module has set in it goes
         return not self.busy
 
 
