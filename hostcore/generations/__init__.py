@@ -9,7 +9,10 @@ and neither knows of the other.  The rest of the process is left as it is as lon
   several;
 * `views` are those stand-ins; `hooks` puts them, and a finder, into the process and takes them out again;
 * `importlib_bootstrap` imports a module into a generation; `finding` finds its file;
-* `belonging`, `sweeping` and `caches` take back what a generation left in other people's registries.
+* `belonging`, `sweeping` and `caches` take back what a generation left in other people's registries;
+* `holders` finds what keeps a generation alive all the same: `region` tells what is held, `climbing` who holds it,
+  `roots` and `naming` what that is called, `telling` makes the report; `looking` and `frames` look at objects and at
+  running functions without touching them.
 """
 
 from hostcore.generations.generation import Generation
