@@ -14,7 +14,11 @@ and neither knows of the other.  The rest of the process is left as it is as lon
 * `slots` and `patches` put back what stood before in the places that it took, which `layers` and `records`
   remember, and `rewiring` lets other generations forget what they have picked up there;
 * `recorders` take back what went through functions of the standard library, `appearing` what was added to
-  `sys.path` and `sys.modules`; `threads` asks its threads to stop.
+  `sys.path` and `sys.modules`; `threads` asks its threads to stop;
+* `keeping` keeps the code of a generation for a way back;
+* `holders` finds what keeps a generation alive all the same: `region` tells what is held, `climbing` who holds it,
+  `roots` and `naming` what that is called, `telling` makes the report; `looking` and `frames` look at objects and at
+  running functions without touching them.
 """
 
 from hostcore.generations.generation import Generation

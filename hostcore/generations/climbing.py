@@ -4,7 +4,8 @@ The graph has the objects outside of the region that lead to something in it, fo
 `gc.get_referrers` once.  What turns out to be the generation's after all (an instance that only the host holds)
 joins the region, and the question becomes who holds that.
 
-An owner is climbed from only until one root above it is known, a carrier until all of its holders are.
+An owner is climbed from only until a root above it is known, and one level more for a better one; a carrier until all
+of its holders are known.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Climb:
         self.unseen: dict[int, int] = {}
         self._asked: set[int] = set()
         self.owners: dict[int, None] = {}
+        self._settled: set[int] = set()
         self._places = Roots()
         for number in region.members:
             self._places.forget(known.objects[number])
@@ -56,7 +58,9 @@ class Climb:
             frontier = self._frontier()
             if not frontier:
                 return
+            settled = self._named()
             self._ask(frontier)
+            self._settled = settled
 
     def _frontier(self) -> list[int]:
         held = [number for number in self.region.held() if number not in self._asked]
@@ -65,9 +69,13 @@ class Climb:
     def unfinished(self) -> Iterator[int]:
         """Yield the objects outside that are still to be asked about."""
         yield from sorted(self.carriers - self._asked - self.roots.keys())
-        for number in self.above(self.unnamed()):
+        for number in self.above(owner for owner in self.owners if not self._is_settled(owner)):
             if number not in self._asked and number not in self.roots and number not in self.carriers:
                 yield number
+
+    def _is_settled(self, owner: int) -> bool:
+        """Tell whether no better name is to come: the first one found has had a level more to be surpassed."""
+        return owner in self._settled or not self.roots.keys().isdisjoint((owner, *self.up[owner]))
 
     def unnamed(self) -> list[int]:
         """Return the owners that no root leads to."""

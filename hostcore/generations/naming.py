@@ -73,10 +73,10 @@ class Label(NamedTuple):
         return f"{self.noun + ' ' if self.noun else ''}`{self.path}` of {self.words}"
 
     def then(self, suffix: str, cost: float = 1.0, **changes: Any) -> Label:
-        """Return the label of what the step `suffix` leads to."""
+        """Return the label of what the step `suffix` leads to; a step that adds nothing to it costs nothing."""
         path = self.path if self.closed else self.path + (suffix if self.path else suffix.removeprefix("."))
         plain: dict[str, Any] = {"names": _NONE, "namespace": False}
-        return self._replace(path=path, cost=self.cost + (0.1 if self.closed else cost), **(plain | changes))
+        return self._replace(path=path, cost=self.cost + (cost if path != self.path else 0), **(plain | changes))
 
     def within(self, words: str, noun: str, names: Mapping[int, str] = _NONE) -> Label:
         """Return the label of something that has variables: what it holds is called by them."""
@@ -176,9 +176,9 @@ def _set_item(label: Label, parent: Any, child: Any) -> Label | None:
 def _of_function(label: Label, parent: types.FunctionType, child: Any) -> Label | None:
     if child is parent.__closure__:
         variables = zip(child or (), parent.__code__.co_freevars, strict=False)
-        return label.then("", 0.1, names={id(cell): f".<closure {name}>" for cell, name in variables})
+        return label.then("", names={id(cell): f".<closure {name}>" for cell, name in variables})
     if type(child) is dict and child is parent.__dict__:
-        return label.then("", 0.1, namespace=True)
+        return label.then("", namespace=True)
     for name in ("__defaults__", "__kwdefaults__", "__globals__"):
         if child is getattr(parent, name):
             return label.then(f".{name}")
@@ -186,7 +186,7 @@ def _of_function(label: Label, parent: types.FunctionType, child: Any) -> Label 
 
 
 def _of_wrapper(label: Label, parent: Any, child: Any) -> Label | None:
-    return label.then("", 0.1)
+    return label.then("")
 
 
 def _of_frame(label: Label, parent: Any, child: Any) -> Label | None:
@@ -198,7 +198,7 @@ def _of_frame(label: Label, parent: Any, child: Any) -> Label | None:
 
 
 def _of_traceback(label: Label, parent: types.TracebackType, child: Any) -> Label | None:
-    return label.then("", 0.1)
+    return label.then("")
 
 
 def _of_exception(label: Label, parent: BaseException, child: Any) -> Label | None:
@@ -213,11 +213,11 @@ def _of_local(label: Label, parent: threading.local, child: Any) -> Label | None
     """Name the table of a thread-local object's dictionaries: by the thread each, which is left out."""
     if type(child) is not dict:
         return None
-    return label.then("", 0.1, names={id(value): "" for value in list(child.values())})
+    return label.then("", names={id(value): "" for value in list(child.values())})
 
 
 def _of_module(label: Label, parent: types.ModuleType, child: Any) -> Label | None:
-    return label.then("", 0.1, namespace=True) if child is module_dict(parent) else label.then(".<registered>")
+    return label.then("", namespace=True) if child is module_dict(parent) else label.then(".<registered>")
 
 
 def _of_cache(label: Label, parent: Any, child: Any) -> Label | None:
@@ -248,7 +248,7 @@ def _attribute(label: Label, parent: Any, child: Any) -> Label | None:
         return label.then(".__class__", 1.5)
     attributes = instance_dict(parent)
     if attributes is child and child is not None:
-        return label.then("", 0.1, namespace=True)
+        return label.then("", namespace=True)
     names = [name for name, value in _attributes(parent, attributes) if value is child]
     return _shortest(label, names) if names else None
 
@@ -261,7 +261,7 @@ def _attributes(parent: Any, attributes: Any) -> Iterator[tuple[str, Any]]:
 
 def _of_class(label: Label, parent: type, child: Any) -> Label | None:
     if type(child) is dict and not is_static(parent):
-        return label.then("", 0.1, namespace=True)
+        return label.then("", namespace=True)
     if type(child) is tuple or is_class(child):  # its bases, its resolution order, or one of them
         return label.then(".<base>", closed=True)
     return None
