@@ -50,8 +50,8 @@ def test_what_does_not_work_is_an_outcome(page: ModuleType, tmp_path: Path, monk
     exercises = tmp_path / "exercises"
     exercises.mkdir()
     for name, body in {
-        "attrs": "import threading\nimport hostcore\nhostcore.kept = exercise_of = lambda: 0\ndef exercise():\n    return 1\n",
-        "jinja2": "import sys\ndef exercise():\n    return 'hosted' if type(__builtins__) is dict and len(sys.meta_path) > 9 else 1\n",
+        "attrs": "import hostcore\nhostcore.kept = exercise_of = lambda: 0\ndef exercise():\n    return 1\n",
+        "jinja2": "def exercise():\n    return 1\n",
         "werkzeug": "import os\ndef exercise():\n    os._exit(7)\n",
     }.items():
         (exercises / f"{name}.py").write_text(body)
@@ -75,10 +75,10 @@ def test_a_package_that_is_missing(page: ModuleType, tmp_path: Path) -> None:
 
 
 def test_the_page_is_made_from_the_results(page: ModuleType) -> None:
-    """The page is what its script makes of the results beside it; `python tests/real_packages/page.py` makes it anew."""
+    """The page is what its script makes of the results; `python tests/real_packages/page.py` makes it anew."""
     runs = page.read()
     assert page.PAGE.read_text("utf-8") == page.document(runs)
-    assert [run.short for run in runs][0] == "3.13"
+    assert runs[0].short == "3.13"
 
 
 def test_the_page_names_every_reason(page: ModuleType) -> None:
