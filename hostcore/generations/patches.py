@@ -73,7 +73,7 @@ def touch(generation: Generation, name: str, fromlist: Sequence[str] | None = No
 
 def _host_module(name: str) -> types.ModuleType | None:
     module: Any = table.real.get(name)
-    if not issubclass(type(module), types.ModuleType):
+    if not issubclass(type(module), types.ModuleType) or type(module).__hash__ is None:
         return None
     own = vars_of(module).get("__builtins__")
     if table.top_of(name) in table.contested or (type(own) is dict and table.MARK in own):

@@ -35,7 +35,7 @@ class Recorded:
 
     Attributes:
         filters: Entries of `warnings.filters`.
-        handlers: Log handlers and the loggers they were added to; weak, as code may take them back itself.
+        handlers: Log handlers, each with a logger it was added to; weak, as code may take them back itself.
         callbacks: (tool, event) of `sys.monitoring` -> function.
         tools: Tools of `sys.monitoring` -> name.
     """
@@ -44,9 +44,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self.filters: list[Any] = []
-        self.handlers: weakref.WeakKeyDictionary[logging.Handler, weakref.WeakSet[logging.Logger]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self.handlers: dict[tuple[int, int], tuple[weakref.ref[logging.Handler], weakref.ref[logging.Logger]]] = {}
         self.callbacks: dict[tuple[int, int], Any] = {}
         self.tools: dict[int, str] = {}
 
@@ -56,10 +54,9 @@ def undo(generation: Generation) -> Iterator[tuple[str, str]]:
     yield from _undo_filters(generation)
     yield from _undo_handlers(generation)
     yield from _undo_monitoring(generation)
-    for number, hook in list(_audit_hooks):
-        if number == generation.id:
-            _audit_hooks.remove((number, hook))
-            yield "sys.addaudithook", repr(hook)
+    own = [hook for number, hook in _audit_hooks if number == generation.id]
+    _audit_hooks[:] = [entry for entry in _audit_hooks if entry[0] != generation.id]
+    yield from (("sys.addaudithook", repr(hook)) for hook in own)
 
 
 def _others(generation: Generation) -> list[Generation]:
@@ -116,24 +113,28 @@ def _add_handler(self: logging.Logger, hdlr: logging.Handler) -> None:
     originals["Logger.addHandler"](self, hdlr)
     generation = table.asked_by(sys._getframe(1))
     if generation is not None:
-        generation.recorded.handlers.setdefault(hdlr, weakref.WeakSet()).add(self)
+        known, key = generation.recorded.handlers, (id(hdlr), id(self))
+        known[key] = weakref.ref(hdlr, lambda _: known.pop(key, None) and None), weakref.ref(self)
 
 
 def _undo_handlers(generation: Generation) -> Iterator[tuple[str, str]]:
-    recorded = generation.recorded.handlers
-    for handler in [handler for handler in (ref() for ref in recorded.keyrefs()) if handler is not None]:
-        loggers = list(recorded.get(handler, ()))
-        shared = [other.recorded.handlers.get(handler, ()) for other in _others(generation)]
-        for logger in [logger for logger in loggers if not any(logger in others for others in shared)]:
-            if handler in logger.handlers:
-                logger.removeHandler(handler)
-                yield "logging handler", f"{handler!r} of {logger.name}"
-        if not any(handler in logger.handlers for logger in loggers_now()):
+    for key, (handler_ref, logger_ref) in generation.recorded.handlers.copy().items():
+        handler, logger = handler_ref(), logger_ref()
+        if handler is None or logger is None or any(key in other.recorded.handlers for other in _others(generation)):
+            continue
+        if _has(logger, handler):
+            logger.removeHandler(handler)
+            yield "logging handler", f"{handler!r} of {logger.name}"
+        if not any(_has(each, handler) for each in loggers_now()):
             try:
                 handler.close()
             except Exception as exc:  # noqa: BLE001 - reported; the sweep goes on
                 yield "logging handler raised", repr(exc)
-    recorded.clear()
+    generation.recorded.handlers.clear()
+
+
+def _has(logger: logging.Logger, handler: logging.Handler) -> bool:
+    return any(each is handler for each in logger.handlers)  # a handler may compare oddly
 
 
 def loggers_now() -> list[logging.Logger]:

@@ -65,7 +65,7 @@ class Stopping:
         own: list[Any] = [type(thread), getattr(thread, "_target", None)]
         own += [thread.function] if isinstance(thread, threading.Timer) else []
         return any(belongs_to(part, self._generation) for part in own) or any(
-            thread in getattr(executor, "_threads", ()) for executor in executors
+            thread is worker for executor in executors for worker in list(getattr(executor, "_threads", ()))
         )
 
     def _ask(self, thread: threading.Thread) -> None:

@@ -177,6 +177,23 @@ def test_handlers_taken_back_are_forgotten(sample: Sample, handlers: None) -> No
         assert len(one.recorded.handlers) == 0
 
 
+def test_a_handler_that_compares_oddly(sample: Sample, handlers: None) -> None:
+    """A handler that can't be hashed and equals nothing is added as ever, and goes."""
+    code = (
+        "import logging\n"
+        "class Odd(logging.NullHandler):\n"
+        "    __hash__ = None\n"
+        "    def __eq__(self, other): return self is other\n"
+        "logging.getLogger('pins.log').addHandler(Odd())\n"
+    )
+    with living(generation(sample.v1)) as one:
+        run(one, code)
+        watched = one.watch()
+        assert [registry for registry, _ in one.unload()] == ["logging handler"]
+    assert logging.getLogger("pins.log").handlers == []
+    assert survivors(watched) == []
+
+
 # --- audit hooks -----------------------------------------------------------------------------------------------
 
 

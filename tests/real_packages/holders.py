@@ -43,7 +43,7 @@ def holders(alive: Sequence[weakref.ref[Any]]) -> list[str]:
     if lines:
         return lines
     compiled = ", ".join(sorted(_compiled() - BEFORE)) or "none"
-    return [f"something that the garbage collector does not see; compiled modules that were imported: {compiled}"]
+    return [f"by what the garbage collector does not see; compiled modules that were imported: {compiled}"]
 
 
 def _way(start: Any) -> str:

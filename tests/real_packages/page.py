@@ -75,8 +75,9 @@ class Outcome(msgspec.Struct):
     @property
     def reason(self) -> str:
         """Why it is not good, in a line."""
-        leaks = [f"alive: {', '.join(self.leaks[:2])}{_more(self.leaked - 2)}"] if self.leaks else []
-        held = [f"held by {', '.join(self.held[:2])}{_more(len(self.held) - 2)}"] if self.held else []
+        shown = list(dict.fromkeys(self.leaks))[:2]
+        leaks = [f"alive: {', '.join(shown)}{_more(self.leaked - len(shown))}"] if self.leaks else []
+        held = [f"held: {self.held[0]}"] if self.held else []
         return "; ".join([*self.faults[:2], *leaks, *held])
 
 

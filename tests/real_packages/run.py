@@ -25,7 +25,6 @@ import project
 from page import Outcome
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 TIME = 300
 
 
@@ -41,7 +40,7 @@ def step(script: str, directory: Path) -> dict[str, Any]:
     """
     environment = {
         **os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "TZ": "UTC",
-        "PYTHONPATH": str(ROOT), "HOSTCORE_CACHE_DIR": str(directory / "cache"),
+        "HOSTCORE_CACHE_DIR": str(directory / "cache"),
     }  # fmt: skip
     command = [sys.executable, str(HERE / f"{script}.py"), str(directory)]
     try:

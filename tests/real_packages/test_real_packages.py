@@ -50,20 +50,23 @@ def test_what_does_not_work_is_an_outcome(page: ModuleType, tmp_path: Path, monk
     exercises = tmp_path / "exercises"
     exercises.mkdir()
     for name, body in {
-        "attrs": "import hostcore\nhostcore.kept = exercise_of = lambda: 0\ndef exercise():\n    return 1\n",
+        "attrs": "import hostcore\nhostcore.kept = lambda: 0\ndef exercise():\n    return 1\n",
         "jinja2": "def exercise():\n    return 1\n",
+        "markupsafe": "def exercise():\n    return '__hostcore_generation__' in __builtins__\n",
         "werkzeug": "import os\ndef exercise():\n    os._exit(7)\n",
     }.items():
         (exercises / f"{name}.py").write_text(body)
     monkeypatch.setattr(project, "EXERCISES", exercises)
     told: list[str] = []
-    leaking, fine, crashed = run.run(["attrs", "jinja2", "werkzeug"], tell=told.append)
+    leaking, fine, wrong, crashed = run.run(["attrs", "jinja2", "markupsafe", "werkzeug"], tell=told.append)
     assert (leaking.good, leaking.faults) == (False, [])
     assert any("wrapped.exercise" in leak for leak in leaking.leaks)
     assert any("hostcore.kept" in line for line in leaking.held), leaking.held
     assert fine.good
+    assert (len(wrong.faults), wrong.leaks) == (2, [])
+    assert "left gave True for False" in wrong.faults
     assert crashed.faults == ["plain: exit code 7: "]
-    assert [msgspec.json.decode(line)["package"] for line in told] == ["attrs", "jinja2", "werkzeug"]
+    assert [msgspec.json.decode(line)["package"] for line in told] == ["attrs", "jinja2", "markupsafe", "werkzeug"]
 
 
 def test_a_package_that_is_missing(page: ModuleType, tmp_path: Path) -> None:
@@ -75,7 +78,7 @@ def test_a_package_that_is_missing(page: ModuleType, tmp_path: Path) -> None:
 
 
 def test_the_page_is_made_from_the_results(page: ModuleType) -> None:
-    """The page is what its script makes of the results; `python tests/real_packages/page.py` makes it anew."""
+    """The page is what its script makes of the results beside it; running `page.py` makes it anew."""
     runs = page.read()
     assert page.PAGE.read_text("utf-8") == page.document(runs)
     assert runs[0].short == "3.13"
@@ -89,7 +92,7 @@ def test_the_page_names_every_reason(page: ModuleType) -> None:
     good = page.Outcome("acme", "1.0", 3, plain_ms=10.0, load_ms=12.0, close="Stop it.")
     text = page.document([page.Run("3.13.0", "d", "m", [bad]), page.Run("3.11.2", "d", "m", [good])])
     row = next(line for line in text.splitlines() if line.startswith("| acme"))
-    assert r"no \<a\|b\>; alive: class x.Y, class x.Z and 3 more; held by list in z" in row
+    assert r"no \<a\|b\>; alive: class x.Y, class x.Z and 3 more; held: list in z" in row
     assert "Python 3.11: works and is collected" in row
     assert row.count("**no**") == 2
     assert "| 3.11.2 | 1 | 1 | 1 | 1 |" in text
