@@ -75,7 +75,7 @@ class Modules:
         for other in order:
             if other == name:
                 await self._load_one(record, wish, described[name], asked=True)
-            elif not self._is_running(other):
+            elif other in described and not self._is_running(other):  # else it ran already, and may have gone by now
                 await self._load_requirement(record, other, described[other])
 
     async def _load_requirement(self, asker: Record, name: str, described: Described) -> None:

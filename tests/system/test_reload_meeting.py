@@ -224,3 +224,13 @@ async def test_late_imports_after_going_back_twice(system: hostcore.ModuleSystem
         await system.reload("late", strict=True)
         await system.rollback("late", strict=True)
     assert await system.request("late") == "old"
+
+
+async def test_an_unload_beside_a_load(system: hostcore.ModuleSystem, write: ModuleWriter, gate: Gate) -> None:
+    """A module that is unloaded while another one loads is none of that load's affair."""
+    await system.load("other", source=write(ECHO, "other", manifest="after = ['one']"))
+    loading = asyncio.ensure_future(system.load("one", source=write(WAITS, "one")))
+    await soon(gate.arrived.wait())
+    await system.unload("other")
+    gate.opened.set()
+    assert (await soon(loading)).name == "one"
