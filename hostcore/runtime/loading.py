@@ -278,12 +278,19 @@ async def to_its_end(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError:
-                continue  # a second one changes nothing
+        await wait_out(task)
         raise
+
+
+async def wait_out(task: asyncio.Future[Any]) -> None:
+    """Wait until `task` has ended, after a cancellation: further ones change nothing, and what it raises is dropped."""
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            continue
+    if not task.cancelled():
+        task.exception()  # looked at: nobody else will, and the event loop would complain
 
 
 async def drain(cell: Cell, seconds: float) -> bool:

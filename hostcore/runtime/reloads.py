@@ -22,7 +22,7 @@ from hostcore.errors import HostcoreError, LifecycleError, StoppedError
 from hostcore.generations import table
 from hostcore.messaging.current import current
 from hostcore.packages.discovery import Scan
-from hostcore.runtime.loading import Described, Loader
+from hostcore.runtime.loading import Described, Loader, wait_out
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.phases import Phase
 from hostcore.runtime.planning import Planner
@@ -177,11 +177,7 @@ class Reloads:
                 raise _stopping(name) from None
             task.cancel()
             if not table.current.get():  # else what is taken down may be who asked: each would wait for the other
-                while not task.done():
-                    try:
-                        await asyncio.wait({task})
-                    except asyncio.CancelledError:
-                        continue  # a second one changes nothing
+                await wait_out(task)
             raise
 
     def _refuse_from_within(self, names: Iterable[str]) -> None:

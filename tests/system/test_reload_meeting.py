@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from system.support import Gate, Notes, next_event, running, soon, until
 
 import hostcore
 from hostcore import errors
+from hostcore.runtime.loading import to_its_end
 
 WAITS = """
 @hookimpl
@@ -234,3 +236,28 @@ async def test_an_unload_beside_a_load(system: hostcore.ModuleSystem, write: Mod
     await system.unload("other")
     gate.opened.set()
     assert (await soon(loading)).name == "one"
+
+
+async def test_a_work_that_fails_after_a_cancellation() -> None:
+    """What work raises after whoever awaited it was cancelled, twice even, is dropped without a complaint."""
+    began, go = asyncio.Event(), asyncio.Event()
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def fails() -> None:
+        began.set()
+        await go.wait()
+        raise ValueError("too late")
+
+    waiting = asyncio.create_task(to_its_end(fails()))
+    await soon(began.wait())
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(waiting)
+    del waiting
+    gc.collect()
+    assert complaints == []
