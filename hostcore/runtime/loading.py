@@ -31,6 +31,8 @@ from hostcore.runtime.registry import Copy, Record, Wish
 
 Described = tuple[Release, Manifest]
 T = TypeVar("T")
+_MORE_PASSES = 4
+"""Bounds the passes of the collector over leaks: beside other threads each may find a little new garbage."""
 _STRENGTH = {"native": 0, "worker": 1, "wasm": 1, "wasm+worker": 2}
 
 
@@ -257,8 +259,9 @@ class Loader:
         """
         gone = list(gone)
         await self.collector.collect()
-        while any(remains.instance is not None and remains.instance.survivors() for remains in gone):
-            if not gc.collect():
+        for _ in range(_MORE_PASSES):
+            alive = any(remains.instance is not None and remains.instance.survivors() for remains in gone)
+            if not alive or not gc.collect():
                 break
         found = []
         for remains in gone:

@@ -350,3 +350,25 @@ async def test_garbage_that_holds_garbage(system: hostcore.ModuleSystem, write: 
     finally:
         gc.enable()
     assert report.leaks == ()
+
+
+async def test_a_leak_in_a_process_that_makes_garbage(
+    system: hostcore.ModuleSystem, write: ModuleWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector is not asked for ever where each pass finds the garbage that was made during the one before."""
+    held: list[object] = []
+    monkeypatch.setattr(hostcore, "held", held, raising=False)
+    await system.load("counter", source=write(COUNTER + "\nhostcore.held.append(lambda: 0)\n", "counter"))
+
+    def litter(phase: str, info: dict[str, int]) -> None:
+        if phase == "stop":
+            cycle: list[object] = []
+            cycle.append(cycle)
+
+    gc.callbacks.append(litter)
+    try:
+        report = await system.reload("counter", strict=True)
+    finally:
+        gc.callbacks.remove(litter)
+    assert any("acme_counter" in leak for leak in report.leaks)
+    held.clear()
