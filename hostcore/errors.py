@@ -281,9 +281,21 @@ class WorkerDiedError(HostError):
 
 
 class GuestTrapError(HostError):
-    """A WebAssembly guest trapped."""
+    """A WebAssembly guest trapped.
+
+    Attributes:
+        traceback: Where in its code, as its runtime tells, or "".
+    """
 
     code = "HC502"
+
+    def __init__(self, message: str = "", *, trace: str = "", **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.traceback = trace
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the error as plain data, with the traceback."""
+        return {**super().as_data(), "traceback": self.traceback}
 
 
 class LimitError(HostError):

@@ -111,7 +111,7 @@ class ModuleSystem:
         bus = Bus(self._events, request_timeout=config.request_timeout, message_limit=config.message_limit)
         self._events.announce = bus.announce
         bus.activate = self._activate
-        tools = Tools(bus.loop, guard, ThreadGuard(), {})
+        tools = Tools(bus.loop, guard, ThreadGuard(), {}, config)
         self._parts = Parts(
             config=config, bus=bus, events=self._events, policy=self.policy, registry=self._registry,
             histories=self._histories, discovery=self._discovery, tools=tools, services=self._services,

@@ -6,13 +6,27 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hostcore.config import HostConfig
 from hostcore.contract.manifest import Limits
+from hostcore.contract.permissions import Permission
+from hostcore.errors import HostcoreError
 from hostcore.messaging.guard import Guard, ThreadGuard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
 
 if TYPE_CHECKING:
     from hostcore.generations.holders import Holder
+
+
+class Grants(Protocol):
+    """What a module may do; `granted` lists it, where it is not everything."""
+
+    @property
+    def granted(self) -> tuple[Permission, ...]: ...  # noqa: D102
+
+    def allows(self, kind: str, target: str) -> bool:
+        """Tell whether `kind:target` is granted; `target` is "" for kinds without one."""
+        ...
 
 
 class Job(NamedTuple):
@@ -30,6 +44,7 @@ class Job(NamedTuple):
     message_limit: int
     third_party: Mapping[str, tuple[str, ...]]
     kept: Any = None
+    grants: Grants | None = None
 
 
 class HostedInstance(Instance, Protocol):
@@ -89,6 +104,18 @@ class Host(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what its instances shared; all of them are closed."""
+        ...
+
+
+class Refusal(Exception):
+    """Carries an error of the host's own through a handler's start: it is not the module's."""
+
+    def __init__(self, error: HostcoreError) -> None:
+        super().__init__()
+        self.error = error
+
 
 class Tools(NamedTuple):
     """What the system lends to a host."""
@@ -97,3 +124,4 @@ class Tools(NamedTuple):
     guard: Guard
     thread_guard: ThreadGuard
     references: dict[int, Any]
+    config: HostConfig = HostConfig()
