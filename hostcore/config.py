@@ -94,6 +94,14 @@ class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     failure_share: Annotated[Share, doc("The share of its messages that must have failed, too.")] = 0.5
 
 
+class WasmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How WebAssembly modules are compiled, which is done once for each."""
+
+    compile_time: Annotated[Duration, doc("How long compiling one module may take.")] = 120.0
+    compile_memory: Annotated[Size, doc("How much memory compiling one module may take.")] = 2 * 1024**3
+    cache_size: Annotated[Size, doc("How much compiled code is kept on disk.")] = 2 * 1024**3
+
+
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The configuration of a host."""
 
@@ -118,6 +126,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     modules: Annotated[dict[ModuleName, ModuleConfig], doc("What the host says of single modules.")] = {}
     reload: Annotated[ReloadConfig, doc("How modules are reloaded.")] = ReloadConfig()
     policy: Annotated[PolicyConfig, doc("What modules are allowed.")] = PolicyConfig()
+    wasm: Annotated[WasmConfig, doc("How WebAssembly modules are compiled.")] = WasmConfig()
 
 
 def load_config(source: HostConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None) -> HostConfig:

@@ -24,7 +24,7 @@ class Memory(Protocol):
     def write(self, pointer: int, data: bytes) -> None: ...  # noqa: D102
 
 
-class NoMemory(Exception):  # noqa: N818 - the guest's fault
+class NoMemory(Exception):
     """It calls the host before it is there, from its start function."""
 
     reason = "it calls the host from its start function, before its memory can be reached"

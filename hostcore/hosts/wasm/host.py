@@ -15,7 +15,7 @@ from hostcore.config import cache_dir
 from hostcore.errors import LoadError
 from hostcore.hosts.base import Job, Tools
 from hostcore.hosts.wasm.cache import Cache
-from hostcore.hosts.wasm.compiling import compiled, load_compiled
+from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
 from hostcore.hosts.wasm.fast.fibers import Fiber
@@ -85,12 +85,11 @@ class WasmHost:
         code: Code | None = self._codes.get(key)
         if code is None:
             kind = kind_of(data, module=release.name, label=release.label)
-            path = await compiled(
-                data, settings, kind, self._cache, module=release.name, label=release.label,
+            engine = self._engine(settings)
+            made: Any = await loaded(
+                engine, data, settings, kind, self._cache, module=release.name, label=release.label,
                 seconds=self._config.compile_time, memory=self._config.compile_memory,
             )  # fmt: skip
-            engine = self._engine(settings)
-            made: Any = load_compiled(engine, path, kind)
             make = ComponentCode if kind is Kind.COMPONENT else CoreCode
             code = make(engine, made, self._ticker, self._fibers)
             self._codes[key] = code

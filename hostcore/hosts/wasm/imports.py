@@ -285,7 +285,7 @@ class HostCalls:
         return self.insecure_number(), self.insecure_number()
 
 
-class Prevented(Exception):  # noqa: N818 - it ends the guest, as it should
+class Prevented(Exception):
     """A guest did through WASI what has no way to be refused: it is ended, with the reason."""
 
     reason = ""

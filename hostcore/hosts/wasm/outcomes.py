@@ -9,7 +9,7 @@ from hostcore.errors import GuestTrapError, HostError, LimitError
 from hostcore.hosts.wasm.text import printable
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
+class Refused(Exception):
     """The error of a `result`, as data: "code", "message", "details" (JSON text or None)."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
@@ -17,11 +17,11 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
         self.data = data
 
 
-class TimeUp(Exception):  # noqa: N818 - not a fault of ours
+class TimeUp(Exception):
     """The guest used up its time; it is stopped."""
 
 
-class Dead(Exception):  # noqa: N818 - a state
+class Dead(Exception):
     """The guest cannot be called any more; `reason` says why, `trace` is its backtrace."""
 
     def __init__(self, reason: str, trace: str = "") -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from wasmtime.component import (
+    S32,
+    U8,
+    U32,
+    U64,
     Bool,
     EnumType,
     FuncType,
@@ -12,12 +16,8 @@ from wasmtime.component import (
     OptionType,
     RecordType,
     ResultType,
-    S32,
     String,
     TupleType,
-    U8,
-    U32,
-    U64,
 )
 
 _PLAIN = {String: "string", Bool: "bool", U8: "u8", U32: "u32", U64: "u64", S32: "s32"}

@@ -26,7 +26,7 @@ _number = c_int64.from_address
 _short = c_uint32.from_address
 
 
-class OutOfMemory(Exception):  # noqa: N818 - the guest's fault
+class OutOfMemory(Exception):
     """A pointer or length of the guest's leaves its memory."""
 
     reason = "a pointer or length of its leaves its memory"

@@ -16,18 +16,18 @@ from struct import Struct
 from typing import Any
 
 from wasmtime.component import (
+    S32,
+    U8,
+    U32,
+    U64,
     Bool,
     EnumType,
     ListType,
     OptionType,
     RecordType,
     ResultType,
-    S32,
     String,
     TupleType,
-    U8,
-    U32,
-    U64,
 )
 
 from hostcore.hosts.wasm.fast import library as lib
