@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import addressof, c_void_p
 from math import inf
 from typing import Any
 
 from wasmtime import Engine, Store
-from wasmtime import _ffi as ffi
 from wasmtime.component import Component, ExportIndex, FuncType, Instance, Linker
 
 from hostcore.errors import Problem
 from hostcore.hosts.wasm import interface
-from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.callbacks import add_function
-from hostcore.hosts.wasm.fast.fibers import Fiber, Function
-from hostcore.hosts.wasm.fast.values import read_bytes, read_text
+from hostcore.hosts.wasm.guests import LISTS, settled
 from hostcore.hosts.wasm.imports import HostCalls
-from hostcore.hosts.wasm.outcomes import dead_of
+from hostcore.hosts.wasm.outcomes import Dead
+from hostcore.hosts.wasm.paths import CallPath, Runner
 from hostcore.hosts.wasm.signatures import signature
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.ticker import Ticker
@@ -68,15 +64,16 @@ class ComponentCode:
         problems: What is wrong with it, if anything; then it cannot be instantiated.
     """
 
-    def __init__(self, engine: Engine, component: Component, ticker: Ticker, fibers: dict[int, Fiber]) -> None:
-        self._engine, self._component, self._ticker, self._fibers = engine, component, ticker, fibers
+    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath) -> None:
+        self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
-        self._linker: Linker | None = None if self.problems else self._link()
+        self._runners: dict[int, Any] = {}
+        self._linker = self._link(self._runners) if path.shared and not self.problems else None
         self._places: dict[str, ExportIndex] = {}
         if not self.problems:
             self._find_exports()
 
-    def _link(self) -> Linker:
+    def _link(self, runners: dict[int, Any]) -> Linker:
         linker = Linker(self._engine)
         linker.allow_shadowing = True
         linker.add_wasip2()
@@ -88,7 +85,7 @@ class ComponentCode:
                 with root.add_instance(name) as instance:
                     for function, declared in item.ty.exports(self._engine).items():  # type: ignore[union-attr]
                         if function in functions:
-                            add_function(instance, function, declared.ty, functions[function], self._fibers)
+                            self._path.add_function(instance, function, declared.ty, functions[function], runners)
         return linker
 
     def _find_exports(self) -> None:
@@ -106,58 +103,46 @@ class ComponentCode:
         self, store: Store, host: HostCalls, until: float, *, fuel: int | None, streams: Streams
     ) -> ComponentGuest:
         """Return a new guest; see `Code.instantiate`."""
-        assert self._linker is not None
-        fiber = Fiber(store, self._ticker, host, self._fibers, fuel=fuel, closed=streams.close)
-        raw, error = ffi.wasmtime_component_instance_t(), c_void_p(0)
-        linker, component = lib.address(self._linker.ptr()), lib.address(self._component.ptr())
-
-        def begin() -> int:
-            target = addressof(raw)
-            future: int = lib.instantiate_async(linker, fiber.context, component, target, addressof(error))
-            return future
-
-        def end() -> None:
-            if error.value:
-                raise dead_of(lib.take_error(error.value))
-
+        runners = self._runners if self._path.shared else {}
+        runner = self._path.runner(store, self._ticker, host, runners, fuel=fuel, closed=streams.close)
         try:
-            outcome = fiber.run(begin, end, until)
-            if outcome is not None:
-                await outcome
-            return ComponentGuest(store, fiber, Instance._from_raw(raw), self._places)
+            begin, end = self._path.instantiate(self._linker or self._link(runners), self._component, runner)
+            instance = await settled(runner.run(begin, end, until))
+            return ComponentGuest(self._path, store, runner, instance, self._places)
         except BaseException:
-            fiber.close()
+            runner.close()
             raise
 
 
 class ComponentGuest:
     """A component's instance in a store of its own."""
 
-    def __init__(self, store: Store, fiber: Fiber, instance: Instance, places: dict[str, ExportIndex]) -> None:
-        self._fiber = fiber
-        self._functions: dict[str, Function] = {}
+    def __init__(
+        self, path: CallPath, store: Store, runner: Runner, instance: Instance, places: dict[str, ExportIndex]
+    ) -> None:
+        self._runner = runner
+        self._functions: dict[str, Any] = {}
         for name, place in places.items():
             function = instance.get_func(store, place)
             assert function is not None
-            string = read_text if name in ("lifecycle.get-capabilities", "hooks.implemented") else read_bytes
-            self._functions[name] = Function(store, function, function.type(store), string)
+            self._functions[name] = path.function(store, function, function.type(store), text=name in LISTS)
         self.hooks = frozenset(hook for hook, name in _HOOKS.items() if f"lifecycle.{name}" in self._functions)
         self.tells_hooks = "hooks.implemented" in self._functions
 
     @property
-    def dead(self) -> Any:
+    def dead(self) -> Dead | None:
         """Why nothing can be called any more, or None."""
-        return self._fiber.dead
+        return self._runner.dead
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
-        """Call a function by its name in the interface; see `Fiber.run`."""
+        """Call a function of the interface; see `Guest.call`."""
         function = self._functions[name]
-        return self._fiber.run(lambda: function.begin(*arguments), function.end, until)
+        return self._runner.run(lambda: function.begin(*arguments), function.end, until)
 
     def close(self) -> None:
         """Free the store."""
         self._functions = {}
-        self._fiber.close()
+        self._runner.close()
 
 
 def _host_functions(name: str) -> dict[str, Callable[..., Any]]:

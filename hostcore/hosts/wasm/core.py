@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import addressof, c_void_p
 from math import inf
 from types import CoroutineType
 from typing import Any
 
 import msgspec
-from wasmtime import Engine, FuncType, Instance, Linker, Memory, MemoryType, Module, Store, ValType
-from wasmtime import _ffi as ffi
+from wasmtime import Engine, FuncType, Linker, Memory, MemoryType, Module, Store, ValType
 
 from hostcore.errors import Problem
 from hostcore.hosts.wasm.abi import MASK, HostAbi
-from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.core import Bytes, CoreFunction, OutOfMemory, define, raise_failed
-from hostcore.hosts.wasm.fast.fibers import Fiber
+from hostcore.hosts.wasm.guests import LISTS, settled
 from hostcore.hosts.wasm.imports import HostCalls
-from hostcore.hosts.wasm.outcomes import Dead, Refused
+from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused
+from hostcore.hosts.wasm.paths import CallPath, Runner
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.ticker import Ticker
 
@@ -30,7 +27,6 @@ _HOOKS = {
 }  # fmt: skip
 """Function of the interface -> how many arguments it takes."""
 _ERROR, _LENGTH_BITS = 1 << 63, 32
-_LISTS = frozenset({"lifecycle.get-capabilities", "hooks.implemented"})
 _EXPORTS = {"hc_abi": ((), "i32"), "hc_buf": (("i32",), "i32")}
 _WASI = "wasi_snapshot_preview1"
 IMPORTS: dict[tuple[str, str], tuple[tuple[str, ...], str, Callable[..., Any]]] = {
@@ -53,57 +49,53 @@ def export_name(function: str) -> str:
 class CoreCode:
     """A compiled core module, linked to the host; instances share it.  See `Code`."""
 
-    def __init__(self, engine: Engine, module: Module, ticker: Ticker, fibers: dict[int, Fiber]) -> None:
-        self._engine, self._module, self._ticker, self._fibers = engine, module, ticker, fibers
+    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath) -> None:
+        self._engine, self._module, self._ticker, self._path = engine, module, ticker, path
         self.problems = [*_import_problems(module), *_export_problems(module)]
-        self._linker: Linker | None = None if self.problems else self._link()
+        self._runners: dict[int, Any] = {}
+        self._linker = self._link(self._runners) if path.shared and not self.problems else None
 
-    def _link(self) -> Linker:
+    def _link(self, runners: dict[int, Any]) -> Linker:
         linker = Linker(self._engine)
         linker.allow_shadowing = True
         linker.define_wasi()
         for (module, name), (parameters, result, function) in IMPORTS.items():
             kind = FuncType([_kind(text) for text in parameters], [_kind(result)] if result else [])
-            define(linker, module, name, kind, function, self._fibers)
+            self._path.define(linker, module, name, kind, function, runners)
         return linker
 
     async def instantiate(
         self, store: Store, host: HostCalls, until: float, *, fuel: int | None, streams: Streams
     ) -> CoreGuest:
         """Return a new guest; see `Code.instantiate`."""
-        assert self._linker is not None
         abi = HostAbi(host)
-        fiber = Fiber(store, self._ticker, abi, self._fibers, fuel=fuel, closed=streams.close)
-        raw, trap, error = ffi.wasmtime_instance_t(), c_void_p(0), c_void_p(0)
-        call = (lib.address(self._linker.ptr()), fiber.context, lib.address(self._module.ptr()), addressof(raw),
-                addressof(trap), addressof(error))  # fmt: skip
+        runners = self._runners if self._path.shared else {}
+        runner = self._path.runner(store, self._ticker, abi, runners, fuel=fuel, closed=streams.close)
         try:
-            outcome = fiber.run(lambda: lib.core_instantiate_async(*call), lambda: raise_failed(trap, error), until)
-            if outcome is not None:
-                await outcome
-            exports = Instance._from_raw(raw).exports(store)
-            guest = CoreGuest(store, fiber, abi, {name: exports[name] for name in exports})
+            begin, end = self._path.core_instantiate(self._linker or self._link(runners), self._module, runner)
+            exports = (await settled(runner.run(begin, end, until))).exports(store)
+            guest = CoreGuest(self._path, store, runner, abi, {name: exports[name] for name in exports})
             await guest.begin(until)
             return guest
         except BaseException:
-            fiber.close()
+            runner.close()
             raise
 
 
 class CoreGuest:
     """A core module's instance in a store of its own."""
 
-    def __init__(self, store: Store, fiber: Fiber, abi: HostAbi, exports: dict[str, Any]) -> None:
-        self._fiber, self._store = fiber, store
+    def __init__(self, path: CallPath, store: Store, runner: Runner, abi: HostAbi, exports: dict[str, Any]) -> None:
+        self._path, self._runner, self._store = path, runner, store
         memory = exports["memory"]
         assert isinstance(memory, Memory)
-        self._memory = abi.memory = Bytes(store, memory)
-        self._buffer = CoreFunction(store, exports["hc_buf"], ("i32",))
-        self._abi = CoreFunction(store, exports["hc_abi"], ())
+        self._memory = abi.memory = path.memory(store, memory)
+        self._buffer = path.core_function(store, exports["hc_buf"], ("i32",))
+        self._abi = path.core_function(store, exports["hc_abi"], ())
         self._start = exports.get("_initialize")
         self._pointer = self._capacity = 0
         self._functions = {
-            function: CoreFunction(store, exports[export_name(function)], ("i32",) * count)
+            function: path.core_function(store, exports[export_name(function)], ("i32",) * count)
             for function, count in _HOOKS.items()
             if export_name(function) in exports
         }
@@ -118,16 +110,16 @@ class CoreGuest:
             Dead: It trapped, or speaks another version.
         """
         if self._start is not None:
-            start = CoreFunction(self._store, self._start, (), results=0)
-            await _settled(self._fiber.run(start.begin, start.end, until))
-        version = await _settled(self._fiber.run(self._abi.begin, self._abi.end, until)) & MASK
+            start = self._path.core_function(self._store, self._start, (), results=0)
+            await settled(self._runner.run(start.begin, start.end, until))
+        version = await settled(self._runner.run(self._abi.begin, self._abi.end, until)) & MASK
         if version != ABI:
             raise Dead(f"speaks hostcore-core-{version}; this host speaks hostcore-core-{ABI}")
 
     @property
     def dead(self) -> Dead | None:
         """Why nothing can be called any more, or None."""
-        return self._fiber.dead
+        return self._runner.dead
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
@@ -135,7 +127,7 @@ class CoreGuest:
         if size <= self._capacity:
             return self._call(name, arguments, until)
         buffer = self._buffer
-        outcome = self._fiber.run(lambda: buffer.begin(size), buffer.end, until)
+        outcome = self._runner.run(lambda: buffer.begin(size), buffer.end, until)
         if type(outcome) is CoroutineType:
             return self._call_later(outcome, size, name, arguments, until)
         self._take_buffer(outcome, size)
@@ -143,7 +135,7 @@ class CoreGuest:
 
     async def _call_later(self, outcome: Any, size: int, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
         self._take_buffer(await outcome, size)
-        return await _settled(self._call(name, arguments, until))
+        return await settled(self._call(name, arguments, until))
 
     def _take_buffer(self, pointer: int, size: int) -> None:
         if not pointer & MASK:
@@ -153,16 +145,16 @@ class CoreGuest:
     def _call(self, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
         function = self._functions[name]
         try:
-            if self._fiber.dead is None and arguments:
+            if self._runner.dead is None and arguments:
                 self._memory.write(self._pointer, b"".join(arguments))
         except OutOfMemory as exc:
             raise self._hostile(exc) from None
-        read = self._read_list if name in _LISTS else self._read
-        return self._fiber.run(lambda: function.begin(*map(len, arguments)), lambda: read(function.end()), until)
+        read = self._read_list if name in LISTS else self._read
+        return self._runner.run(lambda: function.begin(*map(len, arguments)), lambda: read(function.end()), until)
 
     def _hostile(self, error: OutOfMemory) -> Dead:
         dead = Dead(error.reason)
-        self._fiber.kill(dead)
+        self._runner.kill(dead)
         return dead
 
     def _read(self, result: int) -> bytes | None:
@@ -190,11 +182,7 @@ class CoreGuest:
     def close(self) -> None:
         """Free the store."""
         self._functions = {}
-        self._fiber.close()
-
-
-async def _settled(outcome: Any) -> Any:
-    return await outcome if type(outcome) is CoroutineType else outcome
+        self._runner.close()
 
 
 def _error_of(data: bytes) -> dict[str, Any]:

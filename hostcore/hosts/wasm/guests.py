@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hostcore.errors import Problem
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 
     from hostcore.hosts.wasm.imports import HostCalls
     from hostcore.hosts.wasm.stores import Streams
+
+
+LISTS = frozenset({"lifecycle.get-capabilities", "hooks.implemented"})
+"""Functions that return lists; all others return JSON, as bytes, or nothing."""
+
+
+async def settled(outcome: Any) -> Any:
+    """Return the outcome of a guest's call, which may be a coroutine."""
+    return await outcome if type(outcome) is CoroutineType else outcome
 
 
 class Guest(Protocol):

@@ -18,12 +18,12 @@ from hostcore.hosts.wasm.cache import Cache
 from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
-from hostcore.hosts.wasm.fast.fibers import Fiber
 from hostcore.hosts.wasm.guests import Code, Guest
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
 from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
+from hostcore.hosts.wasm.paths import choose
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.ticker import Ticker
@@ -42,7 +42,7 @@ class WasmHost:
         self._cache = Cache(cache_dir() / "wasm", self._config.cache_size)
         self._ticker = Ticker()
         self._engines: dict[Settings, Engine] = {}
-        self._fibers: dict[int, Fiber] = {}
+        self._path, self.why_plain = choose(self._config.calls)
         # Linked once for all instances of the same bytes; it lives as long as one of them, or what was kept of one.
         self._codes: weakref.WeakValueDictionary[tuple[str, Settings], Code] = weakref.WeakValueDictionary()
 
@@ -91,7 +91,7 @@ class WasmHost:
                 seconds=self._config.compile_time, memory=self._config.compile_memory,
             )  # fmt: skip
             make = ComponentCode if kind is Kind.COMPONENT else CoreCode
-            code = make(engine, made, self._ticker, self._fibers)
+            code = make(engine, made, self._ticker, self._path)
             self._codes[key] = code
         return code
 

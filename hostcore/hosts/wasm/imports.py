@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from hostcore.contract.context import Context
+from hostcore.contract.context import Context, Store
 from hostcore.errors import (
     CallCycleError,
     ContractError,
@@ -189,7 +189,7 @@ class HostCalls:
 
         def delete() -> bool:
             store = self._open().kv
-            there = key in store.keys()
+            there = store.get(key) is not None
             store.delete(key)
             return there
 
@@ -197,7 +197,7 @@ class HostCalls:
 
     def kv_keys(self, prefix: str) -> Any:
         """Return the keys that begin with `prefix`, sorted."""
-        return self._done(lambda: sorted(key for key in self._open().kv.keys() if key.startswith(prefix)))
+        return self._done(lambda: sorted(key for key in _keys(self._open().kv) if key.startswith(prefix)))
 
     # --- capabilities, timers ----------------------------------------------------------------------------------
 
@@ -301,3 +301,7 @@ class NoRandomness(Prevented):
     """It wants randomness."""
 
     reason = "it wants randomness without the permission 'random'; ask for it in module.toml"
+
+
+def _keys(store: Store) -> list[str]:
+    return store.keys()

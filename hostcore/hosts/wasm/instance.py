@@ -3,9 +3,9 @@
 Payloads are MessagePack outside and JSON inside.  A call that ends at once is answered in the asker's own turn;
 anything longer is a coroutine, driven like that of a native handler.
 
-A guest that trapped or was stopped is gone, with its memory.  The next message makes another: initialised with the same
-configuration, and given the last state that is known (what it was restored from, or last gave).  One that dies again and
-again without an answer in between is given up on.
+A guest that trapped or was stopped is gone, with its memory.  The next message makes another: initialised with the
+same configuration, and given the last state that is known (what it was restored from, or last gave).  One that dies
+again and again without an answer in between is given up on.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
 from hostcore.errors import DeadlineError, GuestTrapError, HookError, HostcoreError
 from hostcore.hosts.base import Job, Refusal
 from hostcore.hosts.wasm import payloads
-from hostcore.hosts.wasm.guests import Guest
+from hostcore.hosts.wasm.guests import Guest, settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead, TimeUp
 from hostcore.hosts.wasm.translating import translate
@@ -71,7 +70,7 @@ class WasmInstance:
         guest = self._guest = await self._make(self._host, until)
         hooks = dict.fromkeys(guest.hooks, 0)
         if guest.tells_hooks:
-            told = await _settled(guest.call("hooks.implemented", until=until))
+            told = await settled(guest.call("hooks.implemented", until=until))
             self._arguments = dict(map(_parse_hook, told))
             hooks = {hook: 0 for hook in self._arguments if hook in guest.hooks or self._is_called_by_name(hook)}
         self.hooks = hooks
@@ -113,7 +112,7 @@ class WasmInstance:
         return guest.call("hooks.call", hook.encode(), payload, until=until)
 
     async def _start_anew(self, envelope: Envelope) -> Any:
-        return await _settled(self._deliver(await self._revive(), envelope))
+        return await settled(self._deliver(await self._revive(), envelope))
 
     def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
         """Take one step of a call's coroutine; a guest needs no guard, its slices of time end by themselves."""
@@ -194,9 +193,9 @@ class WasmInstance:
 
     async def _ask(self, guest: Guest, hook: str, arguments: dict[str, Any], until: float) -> Any:
         if hook == "initialize":
-            return await _settled(guest.call("lifecycle.initialize", self._config, until=until))
+            return await settled(guest.call("lifecycle.initialize", self._config, until=until))
         if hook == "get_capabilities":
-            told = await _settled(guest.call("lifecycle.get-capabilities", until=until))
+            told = await settled(guest.call("lifecycle.get-capabilities", until=until))
             return [f"{each['name']}/{each['version']}" if each["version"] else each["name"] for each in told]
         if hook == "restore_state":
             state = payloads.write(arguments["state"])
@@ -204,9 +203,9 @@ class WasmInstance:
             return None
         name = f"lifecycle.{hook.replace('_', '-')}"
         if hook in _BY_NAME:
-            raw = await _settled(guest.call("hooks.call", hook.encode(), payloads.write(arguments), until=until))
+            raw = await settled(guest.call("hooks.call", hook.encode(), payloads.write(arguments), until=until))
         else:
-            raw = await _settled(guest.call(name, until=until))
+            raw = await settled(guest.call(name, until=until))
         if hook == "get_state":
             self._state = (raw, 0)
         what = f"the result of {hook!r}"
@@ -222,9 +221,9 @@ class WasmInstance:
             told = payloads.joined(
                 {"state": state, "from_version": payloads.write(version)}, self._arguments["restore_state"]
             )
-            await _settled(guest.call("hooks.call", b"restore_state", told, until=until))
+            await settled(guest.call("hooks.call", b"restore_state", told, until=until))
         else:
-            await _settled(guest.call("lifecycle.restore-state", state, until=until))
+            await settled(guest.call("lifecycle.restore-state", state, until=until))
         self._state = (state, version)
 
     async def _revive(self) -> Guest:
@@ -245,7 +244,7 @@ class WasmInstance:
         guest = await self._make(self._host, until)
         try:
             if self._initialized and "initialize" in self.hooks:
-                await _settled(guest.call("lifecycle.initialize", self._config, until=until))
+                await settled(guest.call("lifecycle.initialize", self._config, until=until))
             if self._state is not None and "restore_state" in self.hooks:
                 await self._restore(guest, *self._state, until)
         except BaseException:
@@ -282,11 +281,6 @@ class WasmInstance:
 
 _BY_NAME = frozenset({"migrate_state", "check_health"})
 """Hooks that are not in the interface `lifecycle`: called by name, with named arguments."""
-
-
-async def _settled(outcome: Any) -> Any:
-    """Return the outcome of a guest's call, which may be a coroutine."""
-    return await outcome if type(outcome) is CoroutineType else outcome
 
 
 def _parse_hook(text: str) -> tuple[str, tuple[str, ...]]:

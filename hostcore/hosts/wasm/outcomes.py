@@ -30,6 +30,12 @@ class Dead(Exception):
         self.trace = trace
 
 
+class OutOfMemory(Exception):
+    """A pointer or length of the guest's leaves its memory."""
+
+    reason = "a pointer or length of its leaves its memory"
+
+
 _LIMITS = {
     "all fuel consumed": ("used up the fuel of a call", "HC505", "fuel"),
     "call stack exhausted": ("used up its stack", "HC506", "stack"),

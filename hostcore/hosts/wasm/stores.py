@@ -1,7 +1,7 @@
 """Stores: what one guest gets of the world, and how much of it.
 
-Nothing by default: no file, no variable, no network; clocks and randomness as the host's own functions tell (`imports`).
-What is granted is a directory, to read or to write, or a variable of the environment.
+Nothing by default: no file, no variable, no network; clocks and randomness as the host's own functions tell
+(`imports`). What is granted is a directory, to read or to write, or a variable of the environment.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ from asyncio import CancelledError
 from hostcore.errors import DeniedError, GuestTrapError, HookError, HostcoreError, LimitError
 from hostcore.hosts import faults
 from hostcore.hosts.wasm.abi import NoMemory
-from hostcore.hosts.wasm.fast.core import OutOfMemory
 from hostcore.hosts.wasm.imports import HeldHost, NoRandomness, parse
-from hostcore.hosts.wasm.outcomes import Dead, Refused, TimeUp, named
+from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused, TimeUp, named
 from hostcore.hosts.wasm.text import printable
 from hostcore.messaging.guard import Overrun
 from hostcore.packages.locating import Release

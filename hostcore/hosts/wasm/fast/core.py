@@ -13,7 +13,7 @@ from wasmtime import Func, FuncType, Linker, Memory, Store
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.callbacks import TRAP, suspend
 from hostcore.hosts.wasm.fast.fibers import Asked, Fiber
-from hostcore.hosts.wasm.outcomes import dead_of
+from hostcore.hosts.wasm.outcomes import OutOfMemory, dead_of
 
 _I32, _I64 = 0, 1
 _FINALIZE = CFUNCTYPE(None, c_void_p)
@@ -24,12 +24,6 @@ _define = lib.bind(
 )  # fmt: skip
 _number = c_int64.from_address
 _short = c_uint32.from_address
-
-
-class OutOfMemory(Exception):
-    """A pointer or length of the guest's leaves its memory."""
-
-    reason = "a pointer or length of its leaves its memory"
 
 
 class _Imported(NamedTuple):

@@ -12,7 +12,7 @@ from wasmtime import Store
 from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.values import Reader, StringSlot, read_bytes, reader
+from hostcore.hosts.wasm.fast.values import StringSlot, read_bytes, read_text, reader
 from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
 from hostcore.hosts.wasm.ticker import Ticker
 
@@ -180,11 +180,11 @@ class Fiber:
 class Function:
     """An exported function of a component whose arguments are all strings."""
 
-    def __init__(self, store: Store, function: Func, kind: FuncType, string: Reader = read_bytes) -> None:
+    def __init__(self, store: Store, function: Func, kind: FuncType, *, text: bool = False) -> None:
         """Bind it; raises TypeError if it is of another shape than the interface says."""
         if not all(isinstance(parameter, String) for _, parameter in kind.params):
             raise TypeError("its arguments are not all strings")
-        self._read = reader(kind.result, string) if kind.result is not None else None
+        self._read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
         self._handle = function._func  # 16 bytes that the library reads at each call
         count = len(kind.params)
         self._arguments = (StringSlot * max(1, count))()

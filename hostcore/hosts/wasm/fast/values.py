@@ -1,7 +1,7 @@
 """Component values in memory: read into Python values, and written from them.
 
-A `Reader` takes the address of a value and frees nothing; a `Writer` fills a value whose slot is empty with memory that the
-library owns and will free.  Both are made once for each type.
+A `Reader` takes the address of a value and frees nothing; a `Writer` fills a value whose slot is empty with memory
+that the library owns and will free.  Both are made once for each type.
 
 A string is read as bytes (JSON for a decoder) or as text; a record is a dict with Python's names; none is None; an
 error of a result raises `Refused`.  What is written for a result is the value, or a `Refused` for its error.
