@@ -38,7 +38,7 @@ SHARED = (
 )
 """Files of hostcore that are the same inside; they import only each other, the standard library and `packaging`."""
 
-STAND_INS = {"package.py": "__init__.py", "spec.py": "contract/spec.py", "messages.py": "contract/messages.py"}
+STAND_INS = {"package.py": "__init__.py", "spec.py": "contract/spec.py", "plain_messages.py": "contract/messages.py"}
 """Files of `hostcore.guest.inside` that take another's place there."""
 
 _NOT_CODE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.wasm", "*.so", "*.pyd", ".*")
@@ -103,7 +103,7 @@ def entry_of(release: Release, include: Iterable[str]) -> str:
     """Return the source of the module that the component is made from."""
     arguments = (release.name, release.value, tuple(release.owned), tuple(include))
     return (
-        f'"""The entry of the module {release.name!r} as a WebAssembly component; made by `hostcore build --wasm`."""\n\n'
+        f'"""The entry of the module {release.name!r} in a WebAssembly guest; made by `hostcore build`."""\n\n'
         "from hostcore.guest.inside.warming import prepare\n\n"
         f"Lifecycle, Hooks = prepare(*{arguments!r})\n"
     )

@@ -2,7 +2,7 @@
 
 `hostcore build --wasm` lays these files out under the same dotted names, with those of hostcore's own that need
 nothing but the standard library (`hostcore.sdk.staging` has the list).  Three files stand in for larger ones:
-`package` for `hostcore` itself, `spec` for `hostcore.contract.spec`, `messages` for `hostcore.contract.messages`.
+`package` for `hostcore` itself, `spec` for `hostcore.contract.spec`, `plain_messages` for `hostcore.contract.messages`.
 
     exports -> dispatch -> the module's hooks -> Context -> ports -> imports of the host
                   |

@@ -12,12 +12,12 @@ from types import CoroutineType
 from typing import Any, Protocol
 
 from hostcore.contract.context import Context, Ports
-from hostcore.contract.messages import Facts, Message
 from hostcore.contract.versions import Capability
 from hostcore.errors import CallCycleError, HostcoreError
 from hostcore.guest.inside import encoding, logs, surroundings
 from hostcore.guest.inside.hooks import Hook, collect, find_object, make_plugin
 from hostcore.guest.inside.loop import GuestLoop
+from hostcore.guest.inside.messages import Facts, Message
 from hostcore.hosts import faults
 
 _DETAILS = 6_000
@@ -89,7 +89,7 @@ class Guest:
                 self.loop.settle()
             if sys.getrefcount(message) > _ALONE:
                 message.facts()  # whoever keeps it may ask later, when the host has another one in hand
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - nothing that a module raises may end the guest
             raise refusal(exc) from None
         return None if result is None else self._encoded(result, "the reply of 'handle_message'")
 
@@ -192,7 +192,7 @@ class Guest:
     def _guarded(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return function(*arguments)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - nothing that a module raises may end the guest
             raise refusal(exc) from None
 
     def _encoded(self, value: Any, what: str) -> str:
@@ -200,7 +200,7 @@ class Guest:
             return encoding.encode(value)
         except encoding.NotDataError as exc:
             raise Refused("invalid-argument", f"{what} cannot be encoded: {exc}") from None
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - nothing that a module raises may end the guest
             raise refusal(exc) from None
 
 

@@ -1,4 +1,4 @@
-"""The exports of the interface: each hands its call to the guest and turns a `Refused` into an error of the interface."""
+"""The exports of the interface: each hands its call to the guest, and turns a `Refused` into the interface's error."""
 
 from __future__ import annotations
 

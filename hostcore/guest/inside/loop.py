@@ -2,7 +2,7 @@
 
 WASI has neither threads nor the sockets that asyncio's own loops wake up by, so this one has no selector: what a task
 can wait for is other tasks, and the clock, for which the host suspends the guest.  Calls of the host are synchronous
-here, so most hooks end in their first step, which a task makes at once (`eager_start`), before the loop is turned at all.
+here, so most hooks end in their first step, which a task makes at once (`eager_start`): the loop is not turned at all.
 
 The loop counts as the running one from the first hook to the last, so a `def` hook can start tasks too.  Tasks that
 outlive their hook go on while another one runs.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -43,7 +44,9 @@ class _Clock:
 class GuestLoop(asyncio.BaseEventLoop):
     """An event loop of tasks and timers."""
 
-    _ready: Any  # asyncio's own: what is to run in the next pass
+    # asyncio's own: what is to run in the next pass, and the thread that the loop runs in.
+    _ready: Any
+    _thread_id: int | None
 
     def __init__(self, sleep: Callable[[float], None]) -> None:
         """Make the loop the running one of this thread; `sleep` waits for so many seconds."""
@@ -51,15 +54,14 @@ class GuestLoop(asyncio.BaseEventLoop):
         self._selector = _Clock(sleep)
 
     def install(self) -> None:
-        """Make this the running loop."""
+        """Make this the running loop, as far as asyncio and its callers can tell."""
         events._set_running_loop(self)
+        self._thread_id = threading.get_ident()  # what `is_running` goes by, without which no task starts eagerly
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run `coroutine` as a task to its end and return its result."""
         task = asyncio.Task(coroutine, loop=self, **_EAGER)
-        if not task.done():
-            self._turn(task)
-        return task.result()
+        return task.result() if task.done() else self._turn(task)
 
     @property
     def busy(self) -> bool:
@@ -76,15 +78,16 @@ class GuestLoop(asyncio.BaseEventLoop):
                 return
             await asyncio.sleep(0)
 
-    def _turn(self, task: asyncio.Task[Any]) -> None:
-        """Run the loop until `task` is done.  What the waiting itself raises ends the task, then goes on."""
+    def _turn(self, task: asyncio.Task[Any]) -> Any:
+        """Run the loop until `task` is done; return its result.  What the waiting itself raises ends the task first."""
         events._set_running_loop(None)
+        self._thread_id = None
         try:
-            self.run_until_complete(task)
+            return self.run_until_complete(task)
         except BaseException:
             if not task.done():
                 self._cancel(task)
-                raise
+            raise
         finally:
             self.install()
 

@@ -1,4 +1,4 @@
-"""The message that a handler gets inside a guest; laid out as `hostcore.contract.messages` there.
+"""The message that a handler gets inside a guest.
 
 Topic and payload come with the call.  All else is asked of the host when the handler first wants it, since most never
 do and every question costs more than the rest of a call.
@@ -31,7 +31,7 @@ class Message:
     """
 
     __slots__ = ("_facts", "_look", "payload", "topic")
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(self, topic: str, payload: Any, look: Callable[[], Facts]) -> None:
         self.topic = topic

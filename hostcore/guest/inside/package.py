@@ -38,4 +38,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"hostcore.{name} {_HINT}; there are: {', '.join(__all__)}")
 
 
-sys.meta_path.append(_Rest())  # type: ignore[arg-type]
+sys.meta_path.append(_Rest())

@@ -10,10 +10,10 @@ import time
 from collections.abc import Awaitable, Generator
 from typing import Any, Protocol
 
-from hostcore.contract.messages import Facts
 from hostcore.contract.permissions import Permission
 from hostcore.errors import ContractError, DeniedError, HostcoreError, MailboxFullError
 from hostcore.guest.inside.encoding import decode, encode_for
+from hostcore.guest.inside.messages import Facts
 
 _MOST = 2**32 - 1
 """The most milliseconds that the interface can say."""

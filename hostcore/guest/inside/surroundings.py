@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 
-_HOME = "/"
+ENVIRONMENT = {"HOME": "/", "USER": "guest"}
+"""What libraries look for at the least."""
 
 
 def prepare(sleep: Callable[[float], None]) -> None:
     """Make up for what is missing; `sleep` waits without holding the host."""
-    time.sleep = _checked(sleep)
-    for name, value in (("HOME", _HOME), ("USER", "guest"), ("TMPDIR", "/tmp")):
-        os.environ.setdefault(name, value)
+    time.sleep = _checked(sleep)  # type: ignore[assignment]
+    _fill_environment()
     for name in ("getuid", "geteuid", "getgid", "getegid"):
         if not hasattr(os, name):
             setattr(os, name, lambda: 0)
@@ -27,10 +27,19 @@ def prepare(sleep: Callable[[float], None]) -> None:
 
 
 def renew() -> None:
-    """Undo what all copies of a guest would share: the state of `random`, frozen when the guest was built."""
+    """Undo what all copies of a guest would share: the state of `random`, frozen when the guest was built.
+
+    The environment is the host's by now, which may have given none.
+    """
+    _fill_environment()
     random = sys.modules.get("random")
     if random is not None:
         random.seed()  # from the host's randomness; from the time where it gives none
+
+
+def _fill_environment() -> None:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def _checked(sleep: Callable[[float], None]) -> Callable[[float], None]:

@@ -11,10 +11,8 @@ import json
 import linecache
 import pkgutil
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from hostcore.errors import HostcoreError
@@ -31,10 +29,10 @@ MARK = "hostcore-build: "
 
 LATER = (
     "_strptime", "asyncio", "calendar", "copy", "dataclasses", "datetime", "decimal", "difflib", "functools", "heapq",
-    "json", "linecache", "locale", "logging", "random", "re", "string", "textwrap", "time", "tokenize", "traceback",
-    "tracemalloc", "typing", "unicodedata", "uuid", "warnings",
-    *(f"encodings.{name}" for name in ("ascii", "idna", "latin_1", "punycode", "raw_unicode_escape",
-                                        "unicode_escape", "utf_16", "utf_32", "utf_8", "utf_8_sig")),
+    "json", "linecache", "locale", "logging", "queue", "random", "re", "string", "textwrap", "time", "tokenize",
+    "traceback", "tracemalloc", "typing", "unicodedata", "uuid", "warnings",
+    "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.punycode", "encodings.raw_unicode_escape",
+    "encodings.unicode_escape", "encodings.utf_16", "encodings.utf_32", "encodings.utf_8", "encodings.utf_8_sig",
 )  # fmt: skip
 """What the standard library, or nearly every module, may import only when it is needed."""
 
@@ -70,7 +68,7 @@ def _try(name: str) -> str:
     """Import a module; return why it cannot be had, or ""."""
     try:
         import_module(name)
-    except (Exception, SystemExit) as exc:
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - an import runs anything
         return faults.summary_of(exc)
     return ""
 
