@@ -26,6 +26,8 @@ from hostcore.errors import ConfigError
 
 FILE = "hostcore.toml"
 PYPROJECT = "pyproject.toml"
+BUILD = "build"
+"""The table in a `pyproject.toml` that is about building the project's modules, not about a host."""
 _HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -206,7 +208,10 @@ def _from_file(path: Path) -> HostConfig:
             problem = problem._replace(hint="create it, or name no file to have the defaults")
         raise ConfigError(problems=[problem]) from None
     at: KeyPath = ("tool", "hostcore") if path.name == PYPROJECT else ()
-    return _checked(_table(document, at), at, document.where, path.absolute().parent)
+    table = _table(document, at)
+    if at and isinstance(table, Mapping):
+        table = {key: value for key, value in table.items() if key != BUILD}
+    return _checked(table, at, document.where, path.absolute().parent)
 
 
 def _table(document: Document, at: KeyPath) -> Any:
@@ -250,4 +255,5 @@ def _has_table(path: Path) -> bool:
         tool = tomllib.loads(data.decode()).get("tool")
     except (ValueError, RecursionError):
         return b"[tool.hostcore" in data
-    return isinstance(tool, dict) and "hostcore" in tool
+    table = tool.get("hostcore") if isinstance(tool, dict) else None
+    return table is not None and not (isinstance(table, dict) and table.keys() == {BUILD})

@@ -157,6 +157,12 @@ class LoadError(ModuleError):
     code = "HC201"
 
 
+class BuildError(ModuleError):
+    """A module cannot be built as a WebAssembly guest."""
+
+    code = "HC220"
+
+
 class HookError(ModuleError):
     """A hook is declared wrongly, raised, or overran.
 

@@ -116,6 +116,6 @@ def _read(release: Release) -> bytes:
         raise LoadError(release.name, f"{path} cannot be read: {exc.strerror}", code="HC203", label=release.label,
                         hint="install the release again") from None  # fmt: skip
     if size > _LARGEST:
-        raise LoadError(release.name, f"{path} is {size:,} bytes; at most {_LARGEST:,} are loaded", code="HC210",
+        raise LoadError(release.name, f"{path} is {size:,} bytes; at most {_LARGEST:,} are loaded", code="HC211",
                         label=release.label)  # fmt: skip
     return data
