@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hostcore.contract.manifest import Limits
+from hostcore.contract.permissions import Permission
 from hostcore.messaging.guard import Guard, ThreadGuard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
@@ -15,11 +16,30 @@ if TYPE_CHECKING:
     from hostcore.generations.holders import Holder
 
 
+class Grants(Protocol):
+    """What one module may do: all that a host lets it reach is checked against this."""
+
+    @property
+    def granted(self) -> tuple[Permission, ...]:
+        """The permissions, each as it was granted."""
+        ...
+
+    @property
+    def everything(self) -> bool:
+        """Whether there are no bounds; never so for a module in a sandbox."""
+        ...
+
+    def allows(self, kind: str, target: str) -> bool:
+        """Tell whether `kind:target` is granted; `target` is "" for kinds without one."""
+        ...
+
+
 class Job(NamedTuple):
     """What a host is asked to load.
 
-    `hook_time` is the seconds that a hook may take where `limits` say nothing; `load_time` those for the import.
-    `kept` is what `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
+    `grants` is what the module may do, for what a host has to set up before any of its code runs.  `hook_time` is the
+    seconds that a hook may take where `limits` say nothing; `load_time` those for the import.  `kept` is what
+    `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
     """
 
     release: Release
@@ -29,6 +49,7 @@ class Job(NamedTuple):
     load_time: float
     message_limit: int
     third_party: Mapping[str, tuple[str, ...]]
+    grants: Grants
     kept: Any = None
 
 
