@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 
 class Grants(Protocol):
-    """What a module may do; `granted` lists it, where it is not everything."""
+    """What one module may do: all that a host lets it reach is checked against this."""
 
     @property
-    def granted(self) -> tuple[Permission, ...]: ...  # noqa: D102
+    def granted(self) -> tuple[Permission, ...]:
+        """The permissions, each as it was granted."""
+        ...
+
+    @property
+    def everything(self) -> bool:
+        """Whether there are no bounds; never so for a module in a sandbox."""
+        ...
 
     def allows(self, kind: str, target: str) -> bool:
         """Tell whether `kind:target` is granted; `target` is "" for kinds without one."""
@@ -32,8 +39,9 @@ class Grants(Protocol):
 class Job(NamedTuple):
     """What a host is asked to load.
 
-    `hook_time` is the seconds that a hook may take where `limits` say nothing; `load_time` those for the import.
-    `kept` is what `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
+    `grants` is what the module may do, for what a host has to set up before any of its code runs.  `hook_time` is the
+    seconds that a hook may take where `limits` say nothing; `load_time` those for the import.  `kept` is what
+    `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
     """
 
     release: Release
@@ -43,8 +51,8 @@ class Job(NamedTuple):
     load_time: float
     message_limit: int
     third_party: Mapping[str, tuple[str, ...]]
+    grants: Grants
     kept: Any = None
-    grants: Grants | None = None
 
 
 class HostedInstance(Instance, Protocol):

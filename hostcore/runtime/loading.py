@@ -25,6 +25,7 @@ from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
 from hostcore.runtime.collecting import Collector
 from hostcore.runtime.history import Remains
+from hostcore.runtime.isolating import GIVES, choose_host, is_sandboxed
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
@@ -33,7 +34,6 @@ Described = tuple[Release, Manifest]
 T = TypeVar("T")
 _MORE_PASSES = 4
 """Bounds the passes of the collector over leaks: beside other threads each may find a little new garbage."""
-_STRENGTH = {"native": 0, "worker": 1, "wasm": 1, "wasm+worker": 2}
 
 
 class Loader:
@@ -92,9 +92,11 @@ class Loader:
         settings = self.settings(record.name)
         limits = manifest.limits.merged(settings.limits).merged(wish.limits)
         config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
-        host = self._choose_host(release, manifest, wish.isolation or settings.isolation)
+        host = choose_host(release, manifest, wish.isolation or settings.isolation)
+        asked = manifest.permissions if is_sandboxed(host) else None
+        grants = self._parts.policy.grants_for(record.name, asked)
         record.generations += 1
-        copy = Copy(record.generations, wish, release, manifest, limits, host)
+        copy = Copy(record.generations, wish, release, manifest, limits, host, grants)
         copy.instance = await self._host(host, release).load(self._job(copy, kept))
         try:
             await self._initialize(record, copy, config)
@@ -114,22 +116,9 @@ class Loader:
             load_time=config.load_timeout,
             message_limit=config.message_limit if limit is None else min(limit, config.message_limit),
             third_party=self._third_party(),
+            grants=copy.grants,
             kept=kept,
         )
-
-    def _choose_host(self, release: Release, manifest: Manifest, asked: str | None) -> str:
-        needed = "wasm" if release.value.endswith(".wasm") else manifest.isolation
-        if asked is None:
-            return needed
-        if _STRENGTH.get(asked, 0) < _STRENGTH[needed]:  # nothing is known of a host that is not ours
-            raise LoadError(
-                release.name,
-                f"isolation {asked!r} is weaker than {needed!r}, which it needs",
-                code="HC209",
-                label=release.label,
-                hint="leave isolation out, or ask for a stronger one",
-            )
-        return asked
 
     def _host(self, name: str, release: Release) -> Host:
         host: Host | None = self._hosts.get(name)
@@ -152,7 +141,7 @@ class Loader:
                 f"isolation {name!r} is not available here",
                 code="HC209",
                 label=release.label,
-                hint=did_you_mean(name, _STRENGTH.keys() - {name})
+                hint=did_you_mean(name, GIVES.keys() - {name})
                 or "install a distribution that provides this host (entry-point group 'hostcore.hosts')",
             ) from None
         driver: Any = manager.driver
@@ -163,8 +152,7 @@ class Loader:
         assert cell is not None
         assert copy.instance is not None
         ports = self._ports[copy] = ModulePorts(
-            record.name, parts.bus, cell, parts.policy.grants_for(record.name), copy.subscribed,
-            parts.services, parts.kv_directory,
+            record.name, parts.bus, cell, copy.grants, copy.subscribed, parts.services, parts.kv_directory,
         )  # fmt: skip
         copy.context = Context(record.name, copy.release.version, copy.number, config, ports)
         try:

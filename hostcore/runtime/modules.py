@@ -212,7 +212,7 @@ class Modules:
         record = self._parts.registry.record(name)
         if record.copy is not None:
             return await self.reloads.reload(name, source, scan, orders, cascade=cascade)
-        await self.load(name, record.wish.taken_from(source), scan)
+        await self.load(name, record.wish.taken_from(source, orders.isolation), scan)
         info = record.info()
         return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version,
                             why=orders.why)  # fmt: skip

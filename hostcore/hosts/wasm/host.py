@@ -26,6 +26,7 @@ from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
 from hostcore.hosts.wasm.paths import choose
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
+from hostcore.hosts.wasm.text import LINE
 from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
 from hostcore.packages.locating import Release
@@ -54,8 +55,7 @@ class WasmHost:
         if code.problems:
             raise LoadError(release.name, label=release.label, problems=code.problems)
         per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
-        lines = RateLimit(per_second, job.limits.output)
-        assert job.grants is not None
+        lines = RateLimit(per_second, job.limits.output or LINE)
         host = HostCalls(release.name, release.version, job.number, job.grants, lines)
 
         async def make(host: HostCalls, until: float) -> Guest:

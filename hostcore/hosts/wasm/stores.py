@@ -47,8 +47,7 @@ def make_store(engine: Engine, job: Job, streams: Streams) -> Store:
     wasi = WasiConfig()
     wasi.stdout_custom = streams.out.write
     wasi.stderr_custom = streams.error.write
-    if job.grants is not None:
-        _grant(wasi, job.grants, job)
+    _grant(wasi, job.grants, job)
     store.set_wasi(wasi)
     return store
 
