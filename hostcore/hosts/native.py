@@ -56,6 +56,9 @@ class NativeHost:
             generation.unload()
             raise
 
+    def close(self) -> None:
+        """Do nothing: its instances share nothing."""
+
 
 def _make_instance(job: Job, generation: Generation, plugin: Any, tools: Tools) -> NativeInstance:
     try:

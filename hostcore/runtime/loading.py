@@ -147,6 +147,12 @@ class Loader:
         driver: Any = manager.driver
         return driver  # type: ignore[no-any-return]
 
+    def close(self) -> None:
+        """Let the hosts go; nothing is loaded any more."""
+        for host in self._hosts.values():
+            host.close()
+        self._hosts.clear()
+
     async def _initialize(self, record: Record, copy: Copy, config: dict[str, Any]) -> None:
         parts, cell = self._parts, record.cell
         assert cell is not None

@@ -308,6 +308,7 @@ class Modules:
         while names := [record.name for record in self._parts.registry.records()]:
             for name in names:  # what failed, waits, or was being loaded
                 await self._stop_one(name)
+        self._loader.close()
 
     async def _stop_one(self, name: str) -> None:
         if name not in self._parts.registry:

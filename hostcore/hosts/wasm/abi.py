@@ -100,9 +100,10 @@ class HostAbi:
     def random(self, pointer: int, length: int) -> int:
         """Write random bytes."""
         count = length
-        if count > 1 << 20:
+        data = self.calls.random_bytes(count)
+        if len(data) < count:
             return _ERRNO_INVAL
-        self._memory().write(pointer, self.calls.random_bytes(count))
+        self._memory().write(pointer, data)
         return 0
 
     def poll(self, _in: int, _out: int, _count: int, _events: int) -> int:

@@ -47,8 +47,8 @@ WASI: dict[tuple[str, str], Callable[..., Any]] = {
     ("wasi:clocks/wall-clock", "resolution"): HostCalls.wall_resolution,
     ("wasi:random/random", "get-random-bytes"): HostCalls.random_bytes,
     ("wasi:random/random", "get-random-u64"): HostCalls.random_number,
-    ("wasi:random/insecure", "get-insecure-random-bytes"): HostCalls.insecure_bytes,
-    ("wasi:random/insecure", "get-insecure-random-u64"): HostCalls.insecure_number,
+    ("wasi:random/insecure", "get-insecure-random-bytes"): HostCalls.random_bytes,
+    ("wasi:random/insecure", "get-insecure-random-u64"): HostCalls.random_number,
     ("wasi:random/insecure-seed", "insecure-seed"): HostCalls.insecure_seed,
 }
 """What is the host's own of WASI, instead of wasmtime's, because it needs a permission or would hold the loop."""

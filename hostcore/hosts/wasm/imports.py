@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -36,6 +37,7 @@ from hostcore.hosts.wasm.text import printable
 from hostcore.messaging.current import current
 
 LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_RANDOM_AT_ONCE = 1 << 16
 _CODES: tuple[tuple[type[HostcoreError], str], ...] = (
     (DeniedError, "denied"),
     (UnknownModuleError, "not-found"),
@@ -93,6 +95,7 @@ class HostCalls:
         self._lines = lines
         self._log = logging.getLogger(f"hostcore.module.{name}")
         self._began = time.monotonic_ns()
+        self._same = random.Random(0)
 
     def _open(self) -> Context:
         if self.context is None:
@@ -257,50 +260,26 @@ class HostCalls:
         raise HeldHost
 
     def random_bytes(self, count: int) -> bytes:
-        """Return random bytes.
+        """Return random bytes; without the permission `random`, the same ones at each start.
 
-        Raises:
-            NoRandomness: The module has no permission `random`.
+        Runtimes ask for some before any of the module's code runs, so that they cannot be refused.
         """
-        if not self._grants.allows("random", ""):
-            raise NoRandomness
-        return secrets.token_bytes(min(count, 1 << 20))
+        count = min(count, _RANDOM_AT_ONCE)
+        return secrets.token_bytes(count) if self._grants.allows("random", "") else self._same.randbytes(count)
 
     def random_number(self) -> int:
         """Return a random 64-bit number; see `random_bytes`."""
         return int.from_bytes(self.random_bytes(8))
 
-    def insecure_bytes(self, count: int) -> bytes:
-        """Return bytes that need not be random: nobody relies on them."""
-        if self._grants.allows("random", ""):
-            return secrets.token_bytes(min(count, 1 << 20))
-        return bytes(min(count, 1 << 20))
-
-    def insecure_number(self) -> int:
-        """Return a number that need not be random."""
-        return int.from_bytes(self.insecure_bytes(8))
-
     def insecure_seed(self) -> tuple[int, int]:
         """Return a seed for hash tables."""
-        return self.insecure_number(), self.insecure_number()
+        return self.random_number(), self.random_number()
 
 
-class Prevented(Exception):
-    """A guest did through WASI what has no way to be refused: it is ended, with the reason."""
-
-    reason = ""
-
-
-class HeldHost(Prevented):
-    """It sleeps."""
+class HeldHost(Exception):  # noqa: N818 - it ends the guest, as it should
+    """A guest sleeps through WASI, where there is no way to refuse it: it is ended."""
 
     reason = "it sleeps through WASI, which would hold the whole host; have it wait by `timers.sleep`"
-
-
-class NoRandomness(Prevented):
-    """It wants randomness."""
-
-    reason = "it wants randomness without the permission 'random'; ask for it in module.toml"
 
 
 def _keys(store: Store) -> list[str]:

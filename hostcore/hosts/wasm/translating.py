@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 
-from hostcore.errors import DeniedError, GuestTrapError, HookError, HostcoreError, LimitError
+from hostcore.errors import GuestTrapError, HookError, HostcoreError, LimitError
 from hostcore.hosts import faults
 from hostcore.hosts.wasm.abi import NoMemory
-from hostcore.hosts.wasm.imports import HeldHost, NoRandomness, parse
+from hostcore.hosts.wasm.imports import HeldHost, parse
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused, TimeUp, named
 from hostcore.hosts.wasm.text import printable
 from hostcore.messaging.guard import Overrun
@@ -27,8 +27,6 @@ def translate(error: BaseException, release: Release, hook: str, limit: float) -
         return GuestTrapError(f"{name!r} trapped, {where}: {error.reason}")
     if isinstance(error, HeldHost):
         return LimitError(f"{name!r} was stopped, {where}: {error.reason}", code="HC509")
-    if isinstance(error, NoRandomness):
-        return DeniedError(f"{name!r} was stopped, {where}: {error.reason}")
     if isinstance(error, (Overrun, TimeUp, CancelledError)):
         return HookError(
             name, f"hook {hook!r} overran its limit of {limit:.3g} s and was stopped", hook=hook, code="HC303",

@@ -24,6 +24,7 @@ from wasmtime.component import (
     EnumType,
     ListType,
     OptionType,
+    OwnType,
     RecordType,
     ResultType,
     String,
@@ -172,7 +173,14 @@ def writer(kind: Any) -> Writer:
         return _result_writer(
             writer(kind.ok) if kind.ok is not None else None, writer(kind.err) if kind.err is not None else None
         )
+    if isinstance(kind, OwnType):
+        return _write_resource
     raise TypeError(f"{kind!r} is no type of the interface")
+
+
+def _write_resource(at: int, value: object) -> None:
+    """Refuse: the host functions of such a type (a clock's alarms) end the guest and return nothing."""
+    raise TypeError("the host has no resources to give")
 
 
 def _set_kind(at: int, kind: int) -> None:

@@ -117,7 +117,15 @@ def add_function(
 ) -> None:  # fmt: skip
     """Define a host function of a component; see the fast path's."""
     result = kind.result
-    instance.add_func(name, lambda _, *arguments: _wasmtime(_called(runners, function, arguments), result))
+
+    def call(_: object, *arguments: Any) -> Any:
+        value = _called(runners, function, arguments)
+        if isinstance(value, Refused) and isinstance(result, comp.ResultType) and isinstance(result.ok, comp.OptionType):
+            runners[0].failure = value  # wasmtime's conversion cannot write it: the call ends with it
+            raise WasmtimeError(TRAP)
+        return _wasmtime(value, result)
+
+    instance.add_func(name, call)
 
 
 def define(
