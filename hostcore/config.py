@@ -20,6 +20,7 @@ import msgspec
 from hostcore.contract.checking import check, doc, show, text_form
 from hostcore.contract.documents import Document, KeyPath, Unreadable, read_document, show_path
 from hostcore.contract.manifest import Activation, Asked, Entries, Isolation, Limits, ModuleName
+from hostcore.contract.spec import HOOKS
 from hostcore.contract.units import Duration, Size
 from hostcore.contract.versions import shorten
 from hostcore.errors import ConfigError
@@ -73,6 +74,7 @@ class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     default: Annotated[Literal["allow", "deny"], doc("What a module that has no grants may do.")] = "allow"
     grants: Annotated[dict[ModuleName, tuple[Asked, ...]], doc("What each named module may do.")] = {}
+    ceiling: Annotated[Limits, doc("The highest that a module's limits may be, with the same keys.")] = Limits()
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1000, description="an integer from 0 to 1000")]
@@ -151,6 +153,12 @@ def load_config(source: HostConfig | Mapping[str, Any] | str | os.PathLike[str] 
     if isinstance(source, Mapping):
         return _checked(source, (), show_path, Path.cwd())
     return _from_file(Path(source))
+
+
+def usual_limits(config: HostConfig) -> Limits:
+    """Return what a host with that configuration takes where a module's limits say nothing."""
+    usual = Limits(message=config.message_limit, mailbox=config.mailbox, state=config.state_limit)
+    return msgspec.structs.replace(usual, **dict.fromkeys(HOOKS, config.handler_timeout))
 
 
 def find_config(directory: str | os.PathLike[str] = ".") -> Path | None:

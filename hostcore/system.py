@@ -53,8 +53,8 @@ class ModuleSystem:
         self, config: Config = None, *, policy: Policy | None = None, services: Mapping[str, Any] | None = None
     ) -> None:
         self.config = load_config(config)
-        grants = self.config.policy.grants
-        self.policy = policy or Policy(self.config.policy.default, grants)
+        configured = self.config.policy
+        self.policy = policy or Policy(configured.default, configured.grants, configured.ceiling)
         self._services = dict(services or {})
         self._registry = Registry()
         self._histories = Histories()

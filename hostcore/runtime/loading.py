@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from typing import Any, TypeVar
 
-from hostcore.config import ModuleConfig, cache_dir
+from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
 from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.contract.versions import Capability
@@ -91,6 +91,7 @@ class Loader:
         release, manifest = described
         settings = self.settings(record.name)
         limits = manifest.limits.merged(settings.limits).merged(wish.limits)
+        limits = limits.bounded(self._parts.policy.ceiling, usual_limits(self._parts.config))
         config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
         host = choose_host(release, manifest, wish.isolation or settings.isolation)
         asked = manifest.permissions if is_sandboxed(host) else None

@@ -11,8 +11,9 @@ what its manifest asks for and no more: whoever reads the manifest knows what it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
+from hostcore.contract.manifest import Limits
 from hostcore.contract.permissions import Permission
 
 _REMEMBERED = 4096
@@ -65,19 +66,23 @@ class Policy:
         default: What a module without an entry in `grants` may do.  "allow": everything, or in a sandbox what its
             manifest asks for; "deny": nothing.
         grants: Module name -> permissions, as in {"counter": ["bus.send:log.*"]}.
+        ceiling: The highest that any module's limits may be, with a manifest's keys, as in {"memory": "64MiB"}.
 
     Raises:
         ValueError: A permission does not parse, or `default` is neither of the two.
+        ConfigError: A limit of the ceiling is wrong; every mistake is listed.
     """
 
     def __init__(
         self,
         default: Literal["allow", "deny"] = "allow",
         grants: Mapping[str, Iterable[str | Permission]] | None = None,
+        ceiling: Limits | Mapping[str, Any] | None = None,
     ) -> None:
         if default not in ("allow", "deny"):
             raise ValueError(f"default must be 'allow' or 'deny', not {default!r}")
         self.default = default
+        self.ceiling = ceiling if isinstance(ceiling, Limits) else Limits().merged(ceiling or {})
         self.grants = {
             module: tuple(p if isinstance(p, Permission) else Permission(p) for p in permissions)
             for module, permissions in (grants or {}).items()

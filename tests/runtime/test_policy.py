@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hostcore.contract.manifest import Limits
 from hostcore.contract.permissions import Permission
+from hostcore.errors import ConfigError
 from hostcore.runtime.policy import Policy
 
 ASKED = (Permission("kv"), Permission("bus.send:log.*"))
@@ -45,6 +47,15 @@ def test_denied_by_default_is_nothing(asked) -> None:
     grants = Policy("deny", {"other": ["kv"]}).grants_for("counter", asked)
     assert (grants.everything, grants.granted) == (False, ())
     assert not grants.allows("kv", "")
+
+
+def test_the_ceiling_is_read_as_a_manifests_limits_are() -> None:
+    """A program gives the ceiling with a manifest's keys; every mistake in it is reported."""
+    assert Policy(ceiling={"memory": "1MiB", "fuel": 9}).ceiling == Limits(memory=2**20, fuel=9)
+    assert Policy().ceiling == Limits()
+    with pytest.raises(ConfigError) as caught:
+        Policy(ceiling={"memroy": 1, "fuel": 0})
+    assert len(caught.value.problems) == 2
 
 
 def test_grants_show_themselves() -> None:
