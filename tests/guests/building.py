@@ -185,11 +185,14 @@ def _node_modules(cache: Path) -> Path:
     with _locked(cache / "npm.lock"):
         if not installed.exists():
             with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as scratch:
+                new = Path(scratch) / "npm"
+                new.mkdir()
                 for name in ("package.json", "package-lock.json"):
-                    shutil.copy(HERE / name, scratch)
-                _run(["npm", "ci", "--no-audit", "--no-fund"], Path(scratch), dict(os.environ))
-                os.rename(Path(scratch) / "node_modules", installed)
-    return installed
+                    shutil.copy(HERE / name, new)
+                _run(["npm", "ci", "--no-audit", "--no-fund"], new, dict(os.environ))
+                new.rename(installed)
+    # Node finds a tool's own packages only in a folder of this name.
+    return installed / "node_modules"
 
 
 def _run(command: Sequence[str], directory: Path, environment: dict[str, str]) -> None:

@@ -23,28 +23,6 @@
 
 /* ---- The imports as the canonical ABI has them --------------------------------------------------------------- */
 
-typedef struct {
-    bool some;
-    uint64_t value;
-} hc_option_u64;
-
-typedef struct {
-    hc_str name, version;
-    uint32_t generation;
-} hc_module_info;
-
-typedef struct {
-    hc_str id, sender, schema, trace;
-    hc_option_u64 remaining_ms;
-} hc_message_info;
-
-typedef struct {
-    bool some; /* false: no message is being handled */
-    hc_message_info value;
-} hc_option_message;
-
-_Static_assert(sizeof(hc_module_info) == 20 && sizeof(hc_option_message) == 56, "build for wasm32");
-
 #define HC_TEXT const char *, uint32_t
 HC_IMPORT("log", "log") void hc_raw_log(int32_t level, HC_TEXT, int32_t has_fields, HC_TEXT);
 HC_IMPORT("context", "module") void hc_raw_module(hc_module_info *);
@@ -64,8 +42,6 @@ HC_IMPORT("timers", "sleep") void hc_raw_sleep(uint32_t milliseconds, hc_done *)
 #undef HC_TEXT
 
 /* ---- Asking the host ----------------------------------------------------------------------------------------- */
-
-typedef enum { HC_TRACE, HC_DEBUG, HC_INFO, HC_WARN, HC_ERROR_LEVEL } hc_level;
 
 /* Write to the module's own log.  Always there. */
 HC_FN void hc_log(hc_level level, hc_str message)

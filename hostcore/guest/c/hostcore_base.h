@@ -73,6 +73,32 @@ _Static_assert(sizeof(hc_capability) == 28 && sizeof(hc_reply) == 32 && sizeof(h
 #define HC_NONE ((hc_option){.some = false})
 #define HC_SOME(json) ((hc_option){.some = true, .text = (json)})
 
+/* ---- What the host says of the module and of the message that it handles ------------------------------------ */
+
+typedef enum { HC_TRACE, HC_DEBUG, HC_INFO, HC_WARN, HC_ERROR_LEVEL } hc_level;
+
+typedef struct {
+    bool some;
+    uint64_t value;
+} hc_option_u64;
+
+typedef struct {
+    hc_str name, version;
+    uint32_t generation;
+} hc_module_info;
+
+typedef struct {
+    hc_str id, sender, schema, trace;
+    hc_option_u64 remaining_ms;
+} hc_message_info;
+
+typedef struct {
+    bool some; /* false: no message is being handled */
+    hc_message_info value;
+} hc_option_message;
+
+_Static_assert(sizeof(hc_module_info) == 20 && sizeof(hc_option_message) == 56, "build for wasm32");
+
 /* ---- The module --------------------------------------------------------------------------------------------- */
 
 /* The hooks of a module; those left out answer "unimplemented", or do nothing.  Payloads, states, arguments: JSON. */

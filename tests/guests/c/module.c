@@ -1,8 +1,8 @@
 /* The conformance module in C.  It is built twice: as a component, and with HOSTCORE_CORE as a core module. */
+#define HOSTCORE_HOOKS
 #ifdef HOSTCORE_CORE
 #include "hostcore_core.h"
 #else
-#define HOSTCORE_HOOKS
 #include "hostcore.h"
 #endif
 
