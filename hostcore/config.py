@@ -102,7 +102,8 @@ class WasmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How WebAssembly modules are compiled, which is done once for each, and called."""
 
     calls: Annotated[
-        Literal["auto", "fast", "plain"], doc("How guests are called; auto: fast, where it knows the wasmtime there is.")
+        Literal["auto", "fast", "plain"],
+        doc("How guests are called; auto: fast, if that knows this wasmtime."),
     ] = "auto"
     compile_time: Annotated[Duration, doc("How long compiling one module may take.")] = 120.0
     compile_memory: Annotated[Size, doc("How much memory compiling one module may take.")] = 2 * 1024**3

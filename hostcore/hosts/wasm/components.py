@@ -78,12 +78,13 @@ class ComponentCode:
         linker.allow_shadowing = True
         linker.add_wasip2()
         with linker.root() as root:
-            for name, item in self._component.type.imports(self._engine).items():
+            imports: dict[str, Any] = self._component.type.imports(self._engine)
+            for name, item in imports.items():
                 functions = _host_functions(name)
                 if not functions:
                     continue
                 with root.add_instance(name) as instance:
-                    for function, declared in item.ty.exports(self._engine).items():  # type: ignore[union-attr]
+                    for function, declared in item.ty.exports(self._engine).items():
                         if function in functions:
                             self._path.add_function(instance, function, declared.ty, functions[function], runners)
         return linker
@@ -156,7 +157,8 @@ def _host_functions(name: str) -> dict[str, Callable[..., Any]]:
 
 def _import_problems(component: Component, engine: Engine) -> list[Problem]:
     problems = []
-    for name, item in component.type.imports(engine).items():
+    imports: dict[str, Any] = component.type.imports(engine)
+    for name, item in imports.items():
         found = interface.split(name)
         if found is None:
             if not name.startswith(_WASI_PREFIXES):
@@ -165,14 +167,15 @@ def _import_problems(component: Component, engine: Engine) -> list[Problem]:
         elif not interface.is_spoken(found[1]):
             problems.append(_other_version(name, found[1]))
         else:
-            declared = {function: each.ty for function, each in item.ty.exports(engine).items()}  # type: ignore[union-attr]
+            declared = {function: each.ty for function, each in item.ty.exports(engine).items()}
             problems += _type_problems(name, declared, interface.IMPORTS.get(found[0], {}), "imports")
     return problems
 
 
 def _export_problems(component: Component, engine: Engine) -> list[Problem]:
-    exports = component.type.exports(engine)
-    problems, known = [], []
+    exports: dict[str, Any] = component.type.exports(engine)
+    problems: list[Problem] = []
+    known: list[str] = []
     for name, item in exports.items():
         found = interface.split(name)
         if found is None or found[0] not in interface.EXPORTS:

@@ -162,7 +162,7 @@ class CoreGuest:
             return None
         raw = result & (1 << 64) - 1
         try:
-            data = self._memory.read(raw >> _LENGTH_BITS & 0x7FFF_FFFF, raw & MASK)
+            data: bytes = self._memory.read(raw >> _LENGTH_BITS & 0x7FFF_FFFF, raw & MASK)
         except OutOfMemory as exc:
             raise self._hostile(exc) from None
         if raw & _ERROR:

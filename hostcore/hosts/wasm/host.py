@@ -15,6 +15,7 @@ from hostcore.config import cache_dir
 from hostcore.errors import LoadError
 from hostcore.hosts.base import Job, Tools
 from hostcore.hosts.wasm.cache import Cache
+from hostcore.hosts.wasm.choosing import choose
 from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
@@ -23,7 +24,6 @@ from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
 from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
-from hostcore.hosts.wasm.paths import choose
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
@@ -90,8 +90,9 @@ class WasmHost:
                 engine, data, settings, kind, self._cache, module=release.name, label=release.label,
                 seconds=self._config.compile_time, memory=self._config.compile_memory,
             )  # fmt: skip
-            make = ComponentCode if kind is Kind.COMPONENT else CoreCode
+            make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
             code = make(engine, made, self._ticker, self._path)
+            assert code is not None
             self._codes[key] = code
         return code
 

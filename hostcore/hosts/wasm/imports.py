@@ -276,7 +276,7 @@ class HostCalls:
         return self.random_number(), self.random_number()
 
 
-class HeldHost(Exception):  # noqa: N818 - it ends the guest, as it should
+class HeldHost(Exception):
     """A guest sleeps through WASI, where there is no way to refuse it: it is ended."""
 
     reason = "it sleeps through WASI, which would hold the whole host; have it wait by `timers.sleep`"

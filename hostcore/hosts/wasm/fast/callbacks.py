@@ -14,14 +14,14 @@ from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.fibers import Asked, Fiber
 from hostcore.hosts.wasm.fast.values import Reader, Writer, read_text, reader, writer
 
-_FINALIZE = CFUNCTYPE(None, c_void_p)
-_CONTINUE = CFUNCTYPE(c_bool, c_void_p)
-_CALLBACK = CFUNCTYPE(
+FINALIZE: Any = CFUNCTYPE(None, c_void_p)
+_CONTINUE: Any = CFUNCTYPE(c_bool, c_void_p)
+_CALLBACK: Any = CFUNCTYPE(
     None, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, POINTER(c_void_p), c_void_p
 )
 _add_function = lib.bind(
     "wasmtime_component_linker_instance_add_func_async", c_void_p,
-    c_void_p, c_char_p, c_size_t, _CALLBACK, c_void_p, _FINALIZE,
+    c_void_p, c_char_p, c_size_t, _CALLBACK, c_void_p, FINALIZE,
 )  # fmt: skip
 TRAP = b"a host function raised"
 
@@ -40,20 +40,20 @@ _numbers = itertools.count(1)
 _waiting: dict[int, Asked] = {}
 
 
-@_CONTINUE
+@_CONTINUE  # type: ignore[untyped-decorator]
 def _go_on(number: int | None) -> bool:
     """Tell whether the guest can go on; 0 stands for an answer that was there at once."""
     asked = _waiting.get(number or 0)
     return asked is None or asked.done
 
 
-@_FINALIZE
+@FINALIZE  # type: ignore[untyped-decorator]
 def _forget_wait(number: int | None) -> None:
     if _waiting is not None:  # None: the interpreter is going down
         _waiting.pop(number or 0, None)
 
 
-@_FINALIZE
+@FINALIZE  # type: ignore[untyped-decorator]
 def _forget(number: int | None) -> None:
     if _imported is not None:
         _imported.pop(number or 0, None)
@@ -73,7 +73,7 @@ def suspend(continuation: int, asked: Asked | None) -> None:
     parts[0], parts[1], parts[2] = _go_on_address, number, _forget_wait_address
 
 
-@_CALLBACK
+@_CALLBACK  # type: ignore[untyped-decorator]
 def _called(
     number: int, context: int, _kind: int, arguments: int, _count: int, results: int, _results: int, error: Any,
     continuation: int,

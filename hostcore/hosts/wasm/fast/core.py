@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 from wasmtime import Func, FuncType, Linker, Memory, Store
 
 from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.callbacks import TRAP, suspend
+from hostcore.hosts.wasm.fast.callbacks import FINALIZE, TRAP, suspend
 from hostcore.hosts.wasm.fast.fibers import Asked, Fiber
 from hostcore.hosts.wasm.outcomes import OutOfMemory, dead_of
 
 _I32, _I64 = 0, 1
-_FINALIZE = CFUNCTYPE(None, c_void_p)
-_CALLBACK = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, POINTER(c_void_p), c_void_p)
+_CALLBACK: Any = CFUNCTYPE(
+    None, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, POINTER(c_void_p), c_void_p
+)
 _define = lib.bind(
     "wasmtime_linker_define_async_func", c_void_p,
-    c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_void_p, _CALLBACK, c_void_p, _FINALIZE,
+    c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_void_p, _CALLBACK, c_void_p, FINALIZE,
 )  # fmt: skip
 _number = c_int64.from_address
 _short = c_uint32.from_address
@@ -37,13 +38,13 @@ _imported: dict[int, _Imported] = {}
 _numbers = itertools.count(1)
 
 
-@_FINALIZE
+@FINALIZE  # type: ignore[untyped-decorator]
 def _forget(number: int | None) -> None:
     if _imported is not None:  # None: the interpreter is going down
         _imported.pop(number or 0, None)
 
 
-@_CALLBACK
+@_CALLBACK  # type: ignore[untyped-decorator]
 def _called(
     number: int, caller: int, arguments: int, _count: int, results: int, _results: int, trap: Any, continuation: int
 ) -> None:
@@ -158,7 +159,7 @@ class Bytes:
     def read(self, pointer: int, length: int) -> bytes:
         """Return a copy of a part; raises OutOfMemory."""
         place = self._place(pointer, length)
-        return lib.bytes_at(place, length) if length else b""  # type: ignore[no-any-return]
+        return lib.bytes_at(place, length) if length else b""
 
     def write(self, pointer: int, data: bytes) -> None:
         """Write to it; raises OutOfMemory."""

@@ -91,12 +91,14 @@ def check() -> None:
     Raises:
         RuntimeError: They are not; the public interface is to be used.
     """
-    val, entry, core = ffi.wasmtime_component_val_t, ffi.wasmtime_component_valrecord_entry_t, ffi.wasmtime_val_t
+    types: Any = ffi
+    val, entry = types.wasmtime_component_val_t, types.wasmtime_component_valrecord_entry_t
+    core, result = types.wasmtime_val_t, types.wasmtime_component_valresult_t
     sizes = {
         "a component value": (ctypes.sizeof(val), VAL),
         "its contents": (val.of.offset, 8),
         "a record's entry": (ctypes.sizeof(entry), ENTRY),
-        "a result's contents": (ffi.wasmtime_component_valresult_t.val.offset, 8),
+        "a result's contents": (result.val.offset, 8),
         "a core value": (ctypes.sizeof(core), CORE_VAL),
         "its number": (core.of.offset, 8),
         "a continuation": (ctypes.sizeof(ffi.wasmtime_async_continuation_t), 24),

@@ -67,13 +67,13 @@ def python_name(name: str) -> str:
 def read_bytes(at: int) -> bytes:
     """Read a string as UTF-8."""
     value = view(at)
-    return lib.bytes_at(value.second, value.first) if value.first else b""  # type: ignore[no-any-return]
+    return lib.bytes_at(value.second, value.first) if value.first else b""
 
 
 def read_text(at: int) -> str:
     """Read a string, or the name of an enum's case."""
     value = view(at)
-    return lib.text_at(value.second, value.first) if value.first else ""  # type: ignore[no-any-return]
+    return lib.text_at(value.second, value.first) if value.first else ""
 
 
 def reader(kind: Any, string: Reader) -> Reader:

@@ -78,7 +78,7 @@ class CoreFunction:
     def end(self) -> int:
         """Return the result; raises Dead."""
         result = self._end()
-        return 0 if result is None else result  # type: ignore[no-any-return]
+        return 0 if result is None else result
 
 
 class Bytes:
@@ -106,7 +106,7 @@ def _called(runners: Mapping[int, ThreadRunner], function: Callable[..., Any], a
     runner = runners[0]
     try:
         return runner.ask(function, *map(_python, arguments))
-    except BaseException as exc:  # the call's own end raises it; wasmtime would keep it for whoever fails next
+    except BaseException as exc:  # noqa: BLE001 - the call's own end raises it; wasmtime would mix it up with others'
         runner.failure = exc
         raise WasmtimeError(TRAP) from None
 
@@ -120,7 +120,11 @@ def add_function(
 
     def call(_: object, *arguments: Any) -> Any:
         value = _called(runners, function, arguments)
-        if isinstance(value, Refused) and isinstance(result, comp.ResultType) and isinstance(result.ok, comp.OptionType):
+        if (
+            isinstance(value, Refused)
+            and isinstance(result, comp.ResultType)
+            and isinstance(result.ok, comp.OptionType)
+        ):
             runners[0].failure = value  # wasmtime's conversion cannot write it: the call ends with it
             raise WasmtimeError(TRAP)
         return _wasmtime(value, result)
@@ -140,3 +144,7 @@ def define(
         return _called(runners, function, values)
 
     linker.define_func(module, name, kind, call)
+
+
+def _is_option(kind: object) -> bool:
+    return isinstance(kind, comp.OptionType)
