@@ -40,8 +40,10 @@ LARGE: Final = 1_000_000
 
 _TOLD: Final = 1000
 _CRASHES: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP)
-_NO_MEMORY: Final = ("memory allocation of", "os error 12)", "os error 11)", "Cannot allocate memory", "MemoryError")
-"""What Rust, the system and Python print when there is none; error 11 is a thread that has no room for its stack."""
+_NO_MEMORY: Final = (
+    "memory allocation of", "out of memory", "Cannot allocate memory", "Resource temporarily unavailable", "MemoryError"
+)  # fmt: skip
+"""What Rust, wasmtime, the system and Python print when there is none; a thread without room for its stack counts."""
 
 
 async def compiled(
