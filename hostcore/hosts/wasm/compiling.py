@@ -145,16 +145,21 @@ async def _shared(
     job = jobs.get(key)
     if job is None:
         job = jobs[key] = _Job(asyncio.create_task(make(), name="hostcore: compiling"))
-        job.task.add_done_callback(lambda _: jobs.pop(key, None))
+        job.task.add_done_callback(lambda _: _forget(jobs, key, job))
     job.waiting += 1
     try:
         return await asyncio.shield(job.task)
     finally:
         job.waiting -= 1
         if not job.waiting and not job.task.done():
-            del jobs[key]
+            _forget(jobs, key, job)  # who asks from now on is not cancelled with it
             job.task.cancel()
             await asyncio.wait({job.task})
+
+
+def _forget(jobs: dict[Hashable, _Job], key: Hashable, job: _Job) -> None:
+    if jobs.get(key) is job:  # not the one that came after it
+        del jobs[key]
 
 
 async def _compile(
