@@ -38,6 +38,9 @@ TOO_MUCH: Final = "HC510"
 LARGE: Final = 1_000_000
 """Bytes of a module from which on compiling takes long enough to be told of."""
 
+DIGEST: Final = 64
+"""The length of the digest with which a successful compiler ends its output."""
+
 _TOLD: Final = 1000
 _CRASHES: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP)
 _NO_MEMORY: Final = (
@@ -185,7 +188,7 @@ async def _attempt(
         outcome = await compile_confined(data, settings, kind, draft / CODE, limits)
         if outcome.status != compiler.DONE:
             return outcome
-        await asyncio.to_thread(cache.publish, name, draft, outcome.text)
+        await asyncio.to_thread(cache.publish, name, draft, outcome.text[-DIGEST:])  # after any warnings
         found = await asyncio.to_thread(cache.find, name)
         return found or Outcome(compiler.NOT_WRITTEN, "what was written there is not what is read")
     except OSError as error:
