@@ -142,6 +142,12 @@ func ask(topic string, payload json.RawMessage) (any, error) {
 		return nil, hostcore.Publish(to.Topic, to.Payload)
 	case "invoke":
 		return hostcore.Invoke(to.Capability, to.Operation, to.Args)
+	case "delete":
+		return hostcore.KvDelete("k")
+	case "keys":
+		return hostcore.KvKeys(text(payload))
+	case "unsubscribe":
+		return nil, hostcore.Unsubscribe(text(payload))
 	case "granted":
 		return hostcore.Granted(text(payload)), nil
 	case "who":
