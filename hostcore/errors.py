@@ -157,6 +157,12 @@ class LoadError(ModuleError):
     code = "HC201"
 
 
+class BuildError(ModuleError):
+    """A module cannot be built as a WebAssembly guest."""
+
+    code = "HC220"
+
+
 class HookError(ModuleError):
     """A hook is declared wrongly, raised, or overran.
 
@@ -281,9 +287,21 @@ class WorkerDiedError(HostError):
 
 
 class GuestTrapError(HostError):
-    """A WebAssembly guest trapped."""
+    """A WebAssembly guest trapped.
+
+    Attributes:
+        traceback: Where in its code, as its runtime tells, or "".
+    """
 
     code = "HC502"
+
+    def __init__(self, message: str = "", *, trace: str = "", **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.traceback = trace
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the error as plain data, with the traceback."""
+        return {**super().as_data(), "traceback": self.traceback}
 
 
 class LimitError(HostError):

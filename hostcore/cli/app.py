@@ -30,6 +30,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 COMMANDS = {
     "run": Late("hostcore.cli.run:run", "Run a host: load the modules and serve until Ctrl-C."),
     "dev": Late("hostcore.cli.dev:dev", "Run the modules of a project and reload them as you edit."),
+    "build": Late("hostcore.cli.build:build", "Build a project's modules as WebAssembly components."),
     "modules": Late("hostcore.cli.modules:modules", "List, load, reload, switch and talk to modules."),
     "doctor": Late("hostcore.cli.doctor:doctor", "Look for what is wrong with this installation."),
     "demo": Late("hostcore.cli.demo:demo", "Show a host, three modules and a reload under load."),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from hostcore.contract.messages import Payload
 from hostcore.errors import StoppedError
+
+if TYPE_CHECKING:
+    from hostcore.contract.messages import Payload
 
 R = TypeVar("R")
 

@@ -10,12 +10,12 @@ from typing import Any
 from hostcore.contract.permissions import Permission
 from hostcore.contract.topics import is_pattern
 from hostcore.errors import ContractError, DeniedError, UnknownModuleError, did_you_mean
+from hostcore.hosts.base import Grants
 from hostcore.messaging import wire
 from hostcore.messaging.bus import Bus, Sender
 from hostcore.messaging.cell import Cell
 from hostcore.messaging.topics import bad_pattern
 from hostcore.runtime.kv import KeyValueStore
-from hostcore.runtime.policy import ModuleGrants
 
 
 class _Done:
@@ -32,7 +32,7 @@ class ModulePorts:
     """The `Ports` of one copy."""
 
     def __init__(
-        self, name: str, bus: Bus, cell: Cell, grants: ModuleGrants, subscribed: set[str],
+        self, name: str, bus: Bus, cell: Cell, grants: Grants, subscribed: set[str],
         services: Mapping[str, Any], kv_directory: Callable[[], Path],
     ) -> None:  # fmt: skip
         self._sender = Sender(name, grants)
