@@ -10,7 +10,7 @@ that went into it: sources, interface, commands, versions of the tools.  A file 
 of several Pythons and of several workers share it; a lock lets one of them build while the others wait.
 
 The commands of each guest stand in `guests.toml`.  They are run in a copy of the sources, where `$GUEST` is the folder
-of what hostcore gives to authors, and must leave `module.wasm`.
+of what hostcore gives to authors, and must leave `module.wasm` or `counter.wasm`.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def _make(guest: Guest, sources: dict[str, Path], cache: Path, built: Path) -> N
             (work / "node_modules").symlink_to(_node_modules(cache))
         for command in guest.commands:
             _run(["sh", "-euc", command], work, _environment(cache))
-        os.replace(work / "module.wasm", built)
+        (made,) = (work / name for name in ("module.wasm", "counter.wasm") if (work / name).exists())
+        made.replace(built)
 
 
 def _environment(cache: Path) -> dict[str, str]:

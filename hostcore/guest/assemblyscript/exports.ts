@@ -1,5 +1,5 @@
 // What the host calls.  A module re-exports it: export * from "./hostcore/exports";
-import { module, ok, Result } from "./index";
+import { at, module, ok, Result, utf8 } from "./index";
 
 const ERROR: u64 = 1 << 63;
 
@@ -7,17 +7,13 @@ let input = new ArrayBuffer(1024);
 // What was returned last, kept from the collector until the next call.
 let result = new ArrayBuffer(0);
 
-function at(buffer: ArrayBuffer): usize {
-  return changetype<usize>(buffer);
-}
-
 function given(from: i32, length: i32): string {
   return String.UTF8.decodeUnsafe(at(input) + from, length);
 }
 
 function returned(what: Result): u64 {
   if (what.value === null) return 0;
-  result = String.UTF8.encode(what.text);
+  result = utf8(what.text);
   return (what.failed ? ERROR : 0) | ((<u64>at(result)) << 32) | (<u64>result.byteLength);
 }
 

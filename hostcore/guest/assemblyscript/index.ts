@@ -80,8 +80,8 @@ const out = new ArrayBuffer(1024);
 
 /** Ask for anything of the list in core-abi.md. */
 export function ask(op: string, argument: string): Result {
-  const opText = String.UTF8.encode(op);
-  const text = String.UTF8.encode(argument);
+  const opText = utf8(op);
+  const text = utf8(argument);
   const got = hostCall(at(opText), opText.byteLength, at(text), text.byteLength, at(out), out.byteLength);
   if (got & NONE) return NOTHING;
   const length = <i32>(got & 0xffffffff);
@@ -95,7 +95,7 @@ export function ask(op: string, argument: string): Result {
 
 /** Write to the module's own log: 0 trace, 1 debug, 2 info, 3 warn, 4 error.  Always there. */
 export function log(level: i32, message: string): void {
-  const text = String.UTF8.encode(message);
+  const text = utf8(message);
   hostLog(level, at(text), text.byteLength);
 }
 
@@ -179,6 +179,11 @@ function json(payload: string): string {
   return payload.length ? payload : "null";
 }
 
-function at(buffer: ArrayBuffer): usize {
+export function at(buffer: ArrayBuffer): usize {
   return changetype<usize>(buffer);
+}
+
+/** A lone half of a pair, which UTF-8 has no form for, becomes U+FFFD. */
+export function utf8(text: string): ArrayBuffer {
+  return String.UTF8.encode(text, false, String.UTF8.ErrorMode.REPLACE);
 }

@@ -59,6 +59,9 @@ function ask(topic: string, payload: string): hc.Result {
   if (topic == "send") return hc.send(target, to, what);
   if (topic == "publish") return hc.publish(to, what);
   if (topic == "kv") return store(payload);
+  if (topic == "delete") return hc.kvDelete("k");
+  if (topic == "keys") return hc.kvKeys(hc.text(payload));
+  if (topic == "unsubscribe") return hc.unsubscribe(hc.text(payload));
   if (topic == "granted") return hc.ok(hc.granted(hc.text(payload)).toString());
   if (topic == "who") return who();
   if (topic == "sleep") return slept(hc.sleep(<u32>hc.number(payload)));

@@ -49,6 +49,25 @@ static hc_reply store(hc_str payload)
     return set.is_error ? HC_ERROR(hc_reply, set.error) : hc_kv_get(HC_S("k"));
 }
 
+static hc_reply forget(void)
+{
+    hc_flag was = hc_kv_delete(HC_S("k"));
+    if (was.is_error)
+        return HC_ERROR(hc_reply, was.error);
+    return some(was.value ? HC_S("true") : HC_S("false"));
+}
+
+static hc_reply keys(hc_str prefix)
+{
+    hc_texts got = hc_kv_keys(prefix);
+    if (got.is_error)
+        return HC_ERROR(hc_reply, got.error);
+    hc_str json = HC_S("[");
+    for (uint32_t i = 0; i < got.value.n; i++)
+        json = HC_CONCAT(json, i ? HC_S(",") : HC_S(""), hc_json_quote(got.value.items[i]));
+    return some(HC_CONCAT(json, HC_S("]")));
+}
+
 static hc_reply invoke(hc_str payload)
 {
     hc_text got = hc_invoke(field(payload, "capability"), field(payload, "operation"), hc_json_get(payload, "args"));
@@ -93,6 +112,12 @@ static bool ask(hc_str topic, hc_str payload, hc_reply *reply)
     hc_str target = field(payload, "target"), to = field(payload, "topic"), what = hc_json_get(payload, "payload");
     if (hc_eq(topic, HC_S("kv")))
         *reply = store(payload);
+    else if (hc_eq(topic, HC_S("delete")))
+        *reply = forget();
+    else if (hc_eq(topic, HC_S("keys")))
+        *reply = keys(hc_json_text(payload));
+    else if (hc_eq(topic, HC_S("unsubscribe")))
+        *reply = nothing(hc_unsubscribe(hc_json_text(payload)));
     else if (hc_eq(topic, HC_S("ask")))
         *reply = hc_request(target, to, what, 0);
     else if (hc_eq(topic, HC_S("send")))

@@ -48,6 +48,9 @@ const topics = {
     throw failed("unimplemented", "there is no standard output");
   },
   kv: (payload) => (kv.set("k", payload), kv.get("k")),
+  delete: () => JSON.stringify(kv.delete("k")),
+  keys: (payload) => JSON.stringify(kv.keys(JSON.parse(payload))),
+  unsubscribe: (payload) => (bus.unsubscribe(JSON.parse(payload)), null),
   ask: (payload) => {
     const it = JSON.parse(payload);
     return bus.request(it.target, it.topic, JSON.stringify(it.payload ?? null), 0);

@@ -67,6 +67,13 @@ function ask(topic: string, payload: string): string | null {
     case "kv":
       kv.set("k", payload);
       return kv.get("k");
+    case "delete":
+      return JSON.stringify(kv.delete("k"));
+    case "keys":
+      return JSON.stringify(kv.keys(JSON.parse(payload) as string));
+    case "unsubscribe":
+      bus.unsubscribe(JSON.parse(payload) as string);
+      return null;
     case "granted":
       return JSON.stringify(capabilities.granted(JSON.parse(payload) as string));
     case "who":

@@ -40,6 +40,9 @@ const Topic = enum {
     who,
     sleep,
     config,
+    delete,
+    keys,
+    unsubscribe,
 };
 
 pub fn handleMessage(topic: []const u8, payload: []const u8) !?[]const u8 {
@@ -69,6 +72,12 @@ pub fn handleMessage(topic: []const u8, payload: []const u8) !?[]const u8 {
         .kv => {
             try hc.kv.set("k", payload);
             return hc.kv.get("k");
+        },
+        .delete => return try hc.json(try hc.kv.delete("k")),
+        .keys => return try hc.json(try hc.kv.keys(try hc.parse([]const u8, payload))),
+        .unsubscribe => {
+            try hc.bus.unsubscribe(try hc.parse([]const u8, payload));
+            return null;
         },
         .granted => return try hc.json(hc.granted(try hc.parse([]const u8, payload))),
         .sleep => {
