@@ -40,6 +40,8 @@ CONNECT_TIME = 10.0
 _HOSTS = 32
 """For how many hosts connections are kept."""
 _LONGEST_URL = 8192
+_SMALL = 4096
+"""Bytes of a body that are unpacked and decoded on the event loop; they cannot become more than a few megabytes."""
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 
@@ -76,6 +78,7 @@ class HttpClient:
         self._timeout = timeout
         self._room = asyncio.Semaphore(CONCURRENT)
         self._transports: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
+        self._library: ModuleType | None = None
         self._certificates: ssl.SSLContext | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -137,7 +140,9 @@ class HttpClient:
     async def _within(self, seconds: float, call: Call, url: str) -> dict[str, Any]:
         try:
             async with asyncio.timeout(seconds) as scope, self._room:
-                return await self._follow(await _library(), call, url)
+                if self._library is None:  # in a thread: it takes a tenth of a second
+                    self._library = await asyncio.to_thread(_import)
+                return await self._follow(self._library, call, url)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -153,6 +158,8 @@ class HttpClient:
                 if location is None:
                     body = b"" if call.method == "HEAD" else await self._body(library, response)
                     told = status, headers.multi_items(), body, str(place), self._limit
+                    if len(body) <= _SMALL:
+                        return httpdata.answer(*told)
                     return await asyncio.to_thread(httpdata.answer, *told)
             origin, place = _origin(place), self._read(library, location, place)
             call = call.redirected(status, elsewhere=_origin(place) != origin)
@@ -250,11 +257,7 @@ def _reason(error: Exception) -> str:
 
 
 def _import() -> ModuleType:
+    import httpcore  # noqa: F401 - httpx imports it with its first request
     import httpx
 
     return httpx
-
-
-async def _library() -> ModuleType:
-    """Return httpx, imported in a thread the first time: that takes a tenth of a second."""
-    return await asyncio.to_thread(_import)
