@@ -28,6 +28,8 @@ NO_MEMORY: Final = 11
 NOT_WRITTEN: Final = 12
 
 _PR_SET_PDEATHSIG: Final = 1
+_OWN: Final = 64 * 1024**2
+"""Bytes of data of Python and wasmtime where the system does not tell: twice what they are on Linux."""
 _NAMED: Final = 64 * 1024
 """The most characters of an error's text that are passed on; names in it are the module's, and as long as it likes."""
 
@@ -38,13 +40,15 @@ def main() -> int:
     _die_with(job["parent"])
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_CPU, job["cpu"], more=1)  # at the first limit a signal that tells why, at the second SIGKILL
-    _limit(resource.RLIMIT_DATA, job["memory"])
     sys.path.append(job["library"])
+    # What wasmtime needs by itself is not limited: without room for that, loading it would crash.
+    refusal = _refusal()
+    _limit(resource.RLIMIT_DATA, _data() + job["memory"])
     try:
         code = _compile(job, sys.stdin.buffer.read())
     except MemoryError:
         return NO_MEMORY
-    except _refusals() as error:
+    except refusal as error:
         _say(str(error)[:_NAMED])
         return INVALID
     try:
@@ -74,8 +78,18 @@ def _limit(which: int, amount: int, more: int = 0) -> None:
     resource.setrlimit(which, (min(amount, most), most))
 
 
-def _refusals() -> type[Exception]:
+def _data() -> int:
+    """Return the bytes of data of this process, as its limit counts them."""
+    if sys.platform != "linux":
+        return _OWN
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (pathlib is not loaded here)
+        return int(file.read().split()[5]) * resource.getpagesize()
+
+
+def _refusal() -> type[Exception]:
+    """Load wasmtime; return its error for a module that it does not take."""
     import wasmtime
+    from wasmtime import component  # noqa: F401
 
     return wasmtime.WasmtimeError
 

@@ -38,10 +38,15 @@ TOO_MUCH: Final = "HC510"
 LARGE: Final = 1_000_000
 """Bytes of a module from which on compiling takes long enough to be told of."""
 
+DIGEST: Final = 64
+"""The length of the digest with which a successful compiler ends its output."""
+
 _TOLD: Final = 1000
 _CRASHES: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP)
-_NO_MEMORY: Final = ("memory allocation of", "os error 12)", "os error 11)", "Cannot allocate memory", "MemoryError")
-"""What Rust, the system and Python print when there is none; error 11 is a thread that has no room for its stack."""
+_NO_MEMORY: Final = (
+    "memory allocation of", "out of memory", "Cannot allocate memory", "Resource temporarily unavailable", "MemoryError"
+)  # fmt: skip
+"""What Rust, wasmtime, the system and Python print when there is none; a thread without room for its stack counts."""
 
 
 async def compiled(
@@ -143,16 +148,21 @@ async def _shared(
     job = jobs.get(key)
     if job is None:
         job = jobs[key] = _Job(asyncio.create_task(make(), name="hostcore: compiling"))
-        job.task.add_done_callback(lambda _: jobs.pop(key, None))
+        job.task.add_done_callback(lambda _: _forget(jobs, key, job))
     job.waiting += 1
     try:
         return await asyncio.shield(job.task)
     finally:
         job.waiting -= 1
         if not job.waiting and not job.task.done():
-            del jobs[key]
+            _forget(jobs, key, job)  # who asks from now on is not cancelled with it
             job.task.cancel()
             await asyncio.wait({job.task})
+
+
+def _forget(jobs: dict[Hashable, _Job], key: Hashable, job: _Job) -> None:
+    if jobs.get(key) is job:  # not the one that came after it
+        del jobs[key]
 
 
 async def _compile(
@@ -178,7 +188,7 @@ async def _attempt(
         outcome = await compile_confined(data, settings, kind, draft / CODE, limits)
         if outcome.status != compiler.DONE:
             return outcome
-        await asyncio.to_thread(cache.publish, name, draft, outcome.text)
+        await asyncio.to_thread(cache.publish, name, draft, outcome.text[-DIGEST:])  # after any warnings
         found = await asyncio.to_thread(cache.find, name)
         return found or Outcome(compiler.NOT_WRITTEN, "what was written there is not what is read")
     except OSError as error:

@@ -36,7 +36,7 @@ class Limits(NamedTuple):
 
     Attributes:
         seconds: Wall-clock time.
-        memory: Bytes of data of the whole process; about 30 MB of them are Python's and wasmtime's own.
+        memory: Bytes of data, beyond the 30 MB or so of Python and wasmtime themselves.
     """
 
     seconds: float
