@@ -176,7 +176,7 @@ def test_tasks_that_are_left(loop):
             await asyncio.sleep(0)
 
     async def endless():
-        while True:
+        while True:  # noqa: ASYNC110 - it waits for nothing on purpose
             await asyncio.sleep(0)
 
     def call():
