@@ -97,12 +97,14 @@ class BlockingModuleSystem:
         return self._portal.call(self._system.load_all, names)
 
     def reload(
-        self, name: str, *, source: str | os.PathLike[str] | None = None, cascade: bool = False,
-        state: str = "current", strict: bool = False, why: str = "asked",
+        self, name: str, *, source: str | os.PathLike[str] | None = None, isolation: str | None = None,
+        cascade: bool = False, state: str = "current", strict: bool = False, why: str = "asked",
     ) -> ReloadReport:  # fmt: skip
         """Replace a running module; see `ModuleSystem.reload`."""
         return self._portal.call(
-            lambda: self._system.reload(name, source=source, cascade=cascade, state=state, strict=strict, why=why)
+            lambda: self._system.reload(
+                name, source=source, isolation=isolation, cascade=cascade, state=state, strict=strict, why=why
+            )
         )
 
     def rollback(

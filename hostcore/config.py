@@ -20,6 +20,7 @@ import msgspec
 from hostcore.contract.checking import check, doc, show, text_form
 from hostcore.contract.documents import Document, KeyPath, Unreadable, read_document, show_path
 from hostcore.contract.manifest import Activation, Asked, Entries, Isolation, Limits, ModuleName
+from hostcore.contract.spec import HOOKS
 from hostcore.contract.units import Duration, Size
 from hostcore.contract.versions import shorten
 from hostcore.errors import ConfigError
@@ -73,6 +74,7 @@ class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     default: Annotated[Literal["allow", "deny"], doc("What a module that has no grants may do.")] = "allow"
     grants: Annotated[dict[ModuleName, tuple[Asked, ...]], doc("What each named module may do.")] = {}
+    ceiling: Annotated[Limits, doc("The highest that a module's limits may be, with the same keys.")] = Limits()
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1000, description="an integer from 0 to 1000")]
@@ -94,6 +96,18 @@ class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     probation: Annotated[Duration, doc("How long a new copy is watched after the switch.")] = 10.0
     failures: Annotated[Count, doc("Failed messages in that time that roll it back; 0: none do.")] = 5
     failure_share: Annotated[Share, doc("The share of its messages that must have failed, too.")] = 0.5
+
+
+class WasmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How WebAssembly modules are compiled, which is done once for each, and called."""
+
+    calls: Annotated[
+        Literal["auto", "fast", "plain"],
+        doc("How guests are called; auto: fast, if that knows this wasmtime."),
+    ] = "auto"
+    compile_time: Annotated[Duration, doc("How long compiling one module may take.")] = 120.0
+    compile_memory: Annotated[Size, doc("How much memory compiling one module may take.")] = 2 * 1024**3
+    cache_size: Annotated[Size, doc("How much compiled code is kept on disk.")] = 2 * 1024**3
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +134,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     modules: Annotated[dict[ModuleName, ModuleConfig], doc("What the host says of single modules.")] = {}
     reload: Annotated[ReloadConfig, doc("How modules are reloaded.")] = ReloadConfig()
     policy: Annotated[PolicyConfig, doc("What modules are allowed.")] = PolicyConfig()
+    wasm: Annotated[WasmConfig, doc("How WebAssembly modules are compiled.")] = WasmConfig()
 
 
 def load_config(source: HostConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None) -> HostConfig:
@@ -139,6 +154,12 @@ def load_config(source: HostConfig | Mapping[str, Any] | str | os.PathLike[str] 
     if isinstance(source, Mapping):
         return _checked(source, (), show_path, Path.cwd())
     return _from_file(Path(source))
+
+
+def usual_limits(config: HostConfig) -> Limits:
+    """Return what a host with that configuration takes where a module's limits say nothing."""
+    usual = Limits(message=config.message_limit, mailbox=config.mailbox, state=config.state_limit)
+    return msgspec.structs.replace(usual, **dict.fromkeys(HOOKS, config.handler_timeout))
 
 
 def find_config(directory: str | os.PathLike[str] = ".") -> Path | None:

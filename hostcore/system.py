@@ -53,8 +53,8 @@ class ModuleSystem:
         self, config: Config = None, *, policy: Policy | None = None, services: Mapping[str, Any] | None = None
     ) -> None:
         self.config = load_config(config)
-        grants = self.config.policy.grants
-        self.policy = policy or Policy(self.config.policy.default, grants)
+        configured = self.config.policy
+        self.policy = policy or Policy(configured.default, configured.grants, configured.ceiling)
         self._services = dict(services or {})
         self._registry = Registry()
         self._histories = Histories()
@@ -111,7 +111,7 @@ class ModuleSystem:
         bus = Bus(self._events, request_timeout=config.request_timeout, message_limit=config.message_limit)
         self._events.announce = bus.announce
         bus.activate = self._activate
-        tools = Tools(bus.loop, guard, ThreadGuard(), {})
+        tools = Tools(bus.loop, guard, ThreadGuard(), {}, config)
         self._parts = Parts(
             config=config, bus=bus, events=self._events, policy=self.policy, registry=self._registry,
             histories=self._histories, discovery=self._discovery, tools=tools, services=self._services,
@@ -197,8 +197,9 @@ class ModuleSystem:
 
         Args:
             name: The name of its entry point.
-            source: A project directory or a wheel to load it from, not installed anywhere.
-            isolation: The host that runs it; it cannot be weaker than the manifest asks.
+            source: A project directory, a wheel or a `.wasm` file to load it from, not installed anywhere.
+            isolation: The host that runs it: "native", "worker", "wasm" or "wasm+worker"; it cannot be weaker than the
+                manifest asks.  None: as configured, or else what it needs.
             config: Its options, over those of the host's configuration.
             limits: Its limits, in place of the manifest's, as in {"handle_message": "200ms"}.
 
@@ -228,14 +229,15 @@ class ModuleSystem:
         return await modules.load_all(names, scan)
 
     async def reload(
-        self, name: str, *, source: str | os.PathLike[str] | None = None, cascade: bool = False,
-        state: str = "current", strict: bool = False, why: str = "asked",
+        self, name: str, *, source: str | os.PathLike[str] | None = None, isolation: str | None = None,
+        cascade: bool = False, state: str = "current", strict: bool = False, why: str = "asked",
     ) -> ReloadReport:  # fmt: skip
         """Replace a running module by its newest release, keeping its state and its mailbox.
 
         Args:
             name: The module.
             source: Load the new copy from here; None: from where it came from before, found anew.
+            isolation: Move it to this host, as for `load`, also for later reloads; None: as before.
             cascade: Reload the modules that require it too, in order: all or none.
             state: What the new copy gets: "current", the state that the old one gives; "last", the last good snapshot,
                 for an old copy that is stuck or cannot give its state; "fresh", none.  The latter two give up on a
@@ -249,7 +251,8 @@ class ModuleSystem:
             ReloadError: `strict`, and the reload failed; the report is in it.
         """
         _, modules = self._running()
-        orders = Orders(_state(state), why)
+        _check_wish(name, isolation, None, None)
+        orders = Orders(_state(state), why, isolation=isolation)
         self._registry.record(name)
         place = None if source is None else os.fspath(source)
         return _judged(await modules.reload(name, place, await self._look(), orders, cascade=cascade), strict)

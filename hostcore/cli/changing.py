@@ -18,8 +18,11 @@ wait_option = click.option(
     "--timeout", callback=seconds, default="5m", metavar="TIME", help="How long to wait for the host (default: 5m)."
 )
 source_option = click.option(
-    "--source", metavar="PATH", help="A project directory or a wheel to take it from, not installed anywhere."
+    "--source",
+    metavar="PATH",
+    help="A project directory, a wheel or a .wasm file to take it from, not installed anywhere.",
 )
+isolation_option = click.option("--isolation", metavar="HOST", help="What runs it: native, worker, wasm, wasm+worker.")
 
 
 @click.command()
@@ -28,7 +31,7 @@ source_option = click.option(
 @click.option("--config-json", metavar="JSON", help="Its options, as a JSON object.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="One option; may be repeated.")
 @click.option("--limits-json", metavar="JSON", help='Its limits, as in \'{"handle_message": "200ms"}\'.')
-@click.option("--isolation", metavar="HOST", help="What runs it: native, worker, wasm.")
+@isolation_option
 @wait_option
 @host_options
 @json_option
@@ -70,6 +73,7 @@ def unload(
 @click.command()
 @click.argument("name")
 @source_option
+@isolation_option
 @click.option("--cascade", is_flag=True, help="Reload the modules that require it too: all or none.")
 @click.option(
     "--state", type=click.Choice(STATES), default="current",
@@ -80,14 +84,15 @@ def unload(
 @host_options
 @json_option
 def reload(
-    name: str, source: str | None, cascade: bool, state: str, timeout: float, config_file: Path | None,
-    host_name: str | None, as_json: bool,
+    name: str, source: str | None, isolation: str | None, cascade: bool, state: str, timeout: float,
+    config_file: Path | None, host_name: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Replace running module NAME by its newest release, keeping its state and its mailbox.
 
-    If the new release does not come up, the old one serves on, and the exit code is 10.
+    With --isolation the new copy moves to another host.  If it does not come up, the old one serves on, and the exit
+    code is 10.
     """
-    params = {"name": name, "source": _absolute(source), "cascade": cascade, "state": state}
+    params = {"name": name, "source": _absolute(source), "isolation": isolation, "cascade": cascade, "state": state}
     client = find_target(config_file, host_name).client
     return _reported(client.call("modules.reload", params, timeout=timeout), as_json=as_json)
 

@@ -48,12 +48,13 @@ InterfaceRange = Annotated[
 ]
 Entries = Annotated[int, Meta(ge=1, le=1_000_000, description="an integer from 1 to 1000000")]
 Positive = Annotated[int, Meta(ge=1, le=2**31 - 1, description="an integer of at least 1")]
+Many = Annotated[int, Meta(ge=1, le=2**62, description="an integer of at least 1")]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a module may use; where nothing is said, the host's default."""
 
-    memory: Annotated[Size | None, doc("The most memory, where the host can enforce it (worker, wasm).")] = None
+    memory: Annotated[Size | None, doc("The most memory, all of a guest's together, where the host can tell.")] = None
     message: Annotated[Size | None, doc("The largest payload of one message.")] = None
     mailbox: Annotated[Entries | None, doc("How many messages may wait.")] = None
     state: Annotated[Size | None, doc("The largest snapshot.")] = None
@@ -66,6 +67,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     migrate_state: Annotated[Duration | None, doc("The longest that `migrate_state` may take.")] = None
     restore_state: Annotated[Duration | None, doc("The longest that `restore_state` may take.")] = None
     shutdown: Annotated[Duration | None, doc("The longest that `shutdown` may take.")] = None
+    memories: Annotated[Entries | None, doc("How many memories a guest may have.")] = None
+    tables: Annotated[Entries | None, doc("How many tables a guest may have.")] = None
+    table_elements: Annotated[Positive | None, doc("How many elements a table of a guest may have.")] = None
+    instances: Annotated[Entries | None, doc("How many instances a guest may be made of.")] = None
+    stack: Annotated[Size | None, doc("The most stack that a guest's calls may take.")] = None
+    fuel: Annotated[Many | None, doc("How many instructions a guest's call may take, always the same.")] = None
+    log_rate: Annotated[Entries | None, doc("How many lines a guest may log in a second; others are dropped.")] = None
+    output: Annotated[Size | None, doc("The longest line kept of a guest's stdout, stderr and log.")] = None
 
     def merged(self, overrides: Mapping[str, Any]) -> Limits:
         """Return these limits with those of `overrides` in their place, written as in a manifest.
@@ -77,6 +86,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if changes is None:
             raise ConfigError("the limits are wrong", problems=problems)
         return msgspec.structs.replace(self, **{name: getattr(changes, name) for name in overrides})
+
+    def bounded(self, ceiling: Limits, usual: Limits | None = None) -> Limits:
+        """Return these limits, each cut down to that of `ceiling`; what is unset gets that of `ceiling`.
+
+        Args:
+            ceiling: The highest that each limit may be; where it says nothing, there is no bound.
+            usual: What the host takes where a limit is unset: if that is lower than the ceiling, unset it stays.
+        """
+        changes = {}
+        for name in self.__struct_fields__:
+            top, own = getattr(ceiling, name), getattr(self, name)
+            default = getattr(usual, name) if usual is not None and own is None else None
+            given = own if own is not None else default
+            if top is not None and (given is None or given > top):
+                changes[name] = top
+        return msgspec.structs.replace(self, **changes) if changes else self
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,8 +20,10 @@ from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.errors import HostcoreError, UnknownModuleError, did_you_mean
 from hostcore.packages.discovery import Scan
 from hostcore.packages.entries import Entry
+from hostcore.packages.guests import names_guest
 from hostcore.packages.locating import Release, find_manifest, locate
 from hostcore.runtime.enabling import Switches
+from hostcore.runtime.isolating import needed_host
 
 INSTALLED, DISABLED, BROKEN, NOT_FOUND = "installed", "disabled", "broken", "not found"
 
@@ -212,7 +214,7 @@ class Inventory:
             "state": DISABLED if not enabled else BROKEN if error else INSTALLED,
             **_identity(release or entry),
             "summary": manifest.summary,
-            "host": settings.isolation or manifest.isolation,
+            "host": settings.isolation or needed_host(manifest, guest=_is_guest(release or entry)),
             "activate": settings.activate or manifest.activate,
             "provides": tuple(map(str, manifest.provides)),
             "requires": tuple(map(str, manifest.requires)),
@@ -242,6 +244,7 @@ class Inventory:
             "installed_version": release.version if release else "",
             "paths": list(used.paths) if used else [],
             "entry_point": used.value if used else "",
+            "wasm": used.wasm if used else "",
             "manifest": release.manifest if release else "",
             "interface": manifest.interface,
             "after": list(manifest.after),
@@ -260,6 +263,12 @@ def _identity(found: Release | Entry | None) -> dict[str, Any]:
     if isinstance(found, Release):
         identity |= {"source": found.source, "editable": found.editable}
     return identity
+
+
+def _is_guest(found: Release | Entry | None) -> bool:
+    if isinstance(found, Release):
+        return found.is_guest
+    return found is not None and names_guest(found.value)
 
 
 def _said(table: dict[str, Any]) -> dict[str, Any]:

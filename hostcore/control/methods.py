@@ -120,8 +120,9 @@ class Methods:
 
     async def _reload(self, params: Reload) -> dict[str, Any]:
         report = await self._system.reload(
-            params.name, source=params.source, cascade=params.cascade, state=params.state, why=params.why
-        )
+            params.name, source=params.source, isolation=params.isolation, cascade=params.cascade, state=params.state,
+            why=params.why,
+        )  # fmt: skip
         return {"report": report}
 
     async def _rollback(self, params: Rollback) -> dict[str, Any]:

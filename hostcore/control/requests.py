@@ -66,6 +66,7 @@ class Reload(Named, frozen=True, kw_only=True):
     """A module to reload, as for `ModuleSystem.reload`."""
 
     source: Source | None = None
+    isolation: Isolation | None = None
     cascade: bool = False
     state: Literal["current", "last", "fresh"] = "current"
     why: str = "asked"

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hostcore.config import HostConfig
 from hostcore.contract.manifest import Limits
+from hostcore.contract.permissions import Permission
+from hostcore.errors import HostcoreError
 from hostcore.messaging.guard import Guard, ThreadGuard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
@@ -15,11 +18,30 @@ if TYPE_CHECKING:
     from hostcore.generations.holders import Holder
 
 
+class Grants(Protocol):
+    """What one module may do: all that a host lets it reach is checked against this."""
+
+    @property
+    def granted(self) -> tuple[Permission, ...]:
+        """The permissions, each as it was granted."""
+        ...
+
+    @property
+    def everything(self) -> bool:
+        """Whether there are no bounds; never so for a module in a sandbox."""
+        ...
+
+    def allows(self, kind: str, target: str) -> bool:
+        """Tell whether `kind:target` is granted; `target` is "" for kinds without one."""
+        ...
+
+
 class Job(NamedTuple):
     """What a host is asked to load.
 
-    `hook_time` is the seconds that a hook may take where `limits` say nothing; `load_time` those for the import.
-    `kept` is what `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
+    `grants` is what the module may do, for what a host has to set up before any of its code runs.  `hook_time` is the
+    seconds that a hook may take where `limits` say nothing; `load_time` those for the import.  `kept` is what
+    `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
     """
 
     release: Release
@@ -29,6 +51,7 @@ class Job(NamedTuple):
     load_time: float
     message_limit: int
     third_party: Mapping[str, tuple[str, ...]]
+    grants: Grants
     kept: Any = None
 
 
@@ -89,6 +112,18 @@ class Host(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what its instances shared; all of them are closed."""
+        ...
+
+
+class Refusal(Exception):
+    """Carries an error of the host's own through a handler's start: it is not the module's."""
+
+    def __init__(self, error: HostcoreError) -> None:
+        super().__init__()
+        self.error = error
+
 
 class Tools(NamedTuple):
     """What the system lends to a host."""
@@ -97,3 +132,4 @@ class Tools(NamedTuple):
     guard: Guard
     thread_guard: ThreadGuard
     references: dict[int, Any]
+    config: HostConfig = HostConfig()

@@ -22,7 +22,7 @@ from hostcore.generations import Generation, table
 from hostcore.generations.belonging import belongs_to
 from hostcore.hosts import faults
 from hostcore.hosts.aside import Box, fill, import_aside
-from hostcore.hosts.base import Job, Tools
+from hostcore.hosts.base import Job, Refusal, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
 from hostcore.hosts.importing import make_plugin
 from hostcore.hosts.leaving import stop_threads
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 
 _LEAVE_TIME = 1.0
 """Seconds that a closing generation's tasks get to end."""
-
-
-class Refusal(Exception):
-    """Carries an error of the host's own through a handler's start: it is not the module's."""
-
-    def __init__(self, error: HostcoreError) -> None:
-        super().__init__()
-        self.error = error
 
 
 class NativeHost:
@@ -63,6 +55,9 @@ class NativeHost:
         except BaseException:
             generation.unload()
             raise
+
+    def close(self) -> None:
+        """Do nothing: its instances share nothing."""
 
 
 def _make_instance(job: Job, generation: Generation, plugin: Any, tools: Tools) -> NativeInstance:

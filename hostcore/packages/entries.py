@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hostcore.errors import Problem
+from hostcore.errors import LoadError, Problem
 
 MODULES = "hostcore.modules"
 HOOKSPECS = "hostcore.hookspecs"
@@ -49,6 +49,12 @@ class Entry(msgspec.Struct, frozen=True):
     def label(self) -> str:
         """The entry as people read it: "counter 1.4.0 (acme-counter)"."""
         return f"{self.name} {self.version} ({self.distribution})"
+
+
+def lost(entry: Entry, message: str, hint: str, expected: str = "") -> LoadError:
+    """Return the error for an entry point whose code is not where it says (HC203)."""
+    problem = Problem(f"entry point {entry.value!r} {message}", "HC203", entry.metadata, expected, hint)
+    return LoadError(entry.name, label=entry.label, problems=[problem])
 
 
 class Declaration(NamedTuple):

@@ -3,6 +3,7 @@
 A loader needs to know from which directories a release is imported and which names are its own.  An installed
 distribution lists its files in `RECORD`; from them follow the names (see `owned`), and an editable install's
 working tree (see `editable`).  Where there is no `RECORD`, `top_level.txt` tells, or else the entry point itself.
+A module that is a WebAssembly guest is a file in its package's folder (see `guests`) and owns no names.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from hostcore.errors import LoadError, Problem, did_you_mean
-from hostcore.packages.editable import is_finder, working_trees
-from hostcore.packages.entries import Entry
+from hostcore.errors import LoadError, did_you_mean
+from hostcore.packages.editable import WorkingTree, is_finder, working_trees
+from hostcore.packages.entries import Entry, lost
+from hostcore.packages.guests import built_guest, find_guest, names_guest
 from hostcore.packages.owned import children, is_package, module_name, owned_by_files, portions
 
 MANIFEST = "module.toml"
@@ -34,6 +36,7 @@ class Release(msgspec.Struct, frozen=True):
         manifest: The path of the `module.toml`, or "".
         editable: The code is a working tree, which may change by itself.
         source: What was given instead of an installed distribution, or "".
+        wasm: The path of its WebAssembly guest, or "": of a module that is one, or what was built from its code.
     """
 
     name: str
@@ -45,6 +48,12 @@ class Release(msgspec.Struct, frozen=True):
     manifest: str = ""
     editable: bool = False
     source: str = ""
+    wasm: str = ""
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether it is a WebAssembly guest and nothing else: there is no Python code to import."""
+        return bool(self.wasm) and not self.owned
 
     @property
     def label(self) -> str:
@@ -53,8 +62,9 @@ class Release(msgspec.Struct, frozen=True):
 
     @property
     def package(self) -> str:
-        """The dotted name of the package or module that the entry point names."""
-        return self.value.partition(":")[0]
+        """The dotted name of the package or module that the entry point names; "" for a guest given as a file."""
+        package, colon, _ = self.value.partition(":")
+        return package if colon or not self.is_guest else ""
 
 
 def locate(entry: Entry) -> Release:
@@ -64,27 +74,36 @@ def locate(entry: Entry) -> Release:
         LoadError: Its code cannot be found (HC203).
     """
     if not entry.metadata:
-        raise _lost(entry, "is in an archive or behind an import hook, not in a directory",
-                    "install it with pip, or give the wheel as source")  # fmt: skip
+        raise lost(entry, "is in an archive or behind an import hook, not in a directory",
+                   "install it with pip, or give the wheel as source")  # fmt: skip
     metadata = Path(entry.metadata)
     if not metadata.is_dir():
-        raise _lost(entry, "was uninstalled after it was found", f"install {entry.distribution} again")
+        raise lost(entry, "was uninstalled after it was found", f"install {entry.distribution} again")
     site = metadata.parent
-    top = entry.value.partition(":")[0].partition(".")[0]
     files = read_record(metadata)
     if files is None:
-        owned = _owned_without_record(entry, site, metadata)
         develop = metadata.suffix == ".egg-info" and site.name not in _INSTALLED
-        return release_of(entry, [site], owned, editable=develop)
+        if names_guest(entry.value):
+            return guest_release(entry, [site], editable=develop)
+        return release_of(entry, [site], _owned_without_record(entry, site, metadata), editable=develop)
+    top = entry.value.partition(":")[0].partition(".")[0]
     trees = list(working_trees(site, files, top))
+    if names_guest(entry.value):
+        _check_trees(entry, trees)
+        return guest_release(entry, [*(tree.directory for tree in trees), site], editable=bool(trees))
     owned = owned_by_files(site, (file for file in files if not is_finder(file)))
+    if not owned:
+        _check_trees(entry, trees)
     paths = [site] if owned or not trees else []
     paths += [tree.directory for tree in trees]
-    gone = [tree.directory for tree in trees if not tree.directory.is_dir()]
-    if gone and not owned:
-        raise _lost(entry, f"is installed from {gone[0]}, which is not there any more",
-                    f"install it again: pip install -e DIRECTORY, or pip uninstall {entry.distribution}")  # fmt: skip
     return release_of(entry, paths, owned.union(*(tree.owned for tree in trees)), editable=bool(trees))
+
+
+def _check_trees(entry: Entry, trees: list[WorkingTree]) -> None:
+    gone = [tree.directory for tree in trees if not tree.directory.is_dir()]
+    if gone:
+        raise lost(entry, f"is installed from {gone[0]}, which is not there any more",
+                   f"install it again: pip install -e DIRECTORY, or pip uninstall {entry.distribution}")  # fmt: skip
 
 
 def release_of(
@@ -100,8 +119,21 @@ def release_of(
     if not any(name.partition(".")[0] == top for name in owned):
         raise _not_owned(entry, top, paths, owned)
     unique = tuple(dict.fromkeys(str(path) for path in paths))
+    wasm = built_guest(unique, package, entry.name)
     return Release(entry.name, entry.value, entry.distribution, entry.version, unique, tuple(sorted(owned)),
-                   find_manifest(unique, package), editable, source)  # fmt: skip
+                   find_manifest(unique, package), editable, source, wasm)  # fmt: skip
+
+
+def guest_release(entry: Entry, directories: list[Path], *, editable: bool = False, source: str = "") -> Release:
+    """Return the release of `entry`, which names a WebAssembly guest in a package in one of `directories`.
+
+    Raises:
+        LoadError: The guest is not there, or lies outside of its package (HC203).
+    """
+    guest, directory = find_guest(entry, directories)
+    manifest = find_manifest((str(directory),), entry.value.partition(":")[0])
+    return Release(entry.name, entry.value, entry.distribution, entry.version, (str(directory),), (), manifest,
+                   editable, source, str(guest))  # fmt: skip
 
 
 def read_record(metadata: Path) -> list[str] | None:
@@ -155,9 +187,4 @@ def _not_owned(entry: Entry, top: str, paths: list[Path], owned: set[str]) -> Lo
         "correct the entry point, or the list of packages that the build takes in; an editable install "
         "through an import hook of its own cannot be read: install it without -e"
     )
-    return _lost(entry, f"names the package {top!r}, which the distribution does not have", hint, listed)
-
-
-def _lost(entry: Entry, message: str, hint: str, expected: str = "") -> LoadError:
-    problem = Problem(f"entry point {entry.value!r} {message}", "HC203", entry.metadata, expected, hint)
-    return LoadError(entry.name, label=entry.label, problems=[problem])
+    return lost(entry, f"names the package {top!r}, which the distribution does not have", hint, listed)

@@ -14,7 +14,8 @@ from typing import Any
 
 from hostcore.errors import LoadError, Problem
 from hostcore.packages.entries import MODULES, Entry, parse_line
-from hostcore.packages.locating import Release, release_of
+from hostcore.packages.guests import names_guest
+from hostcore.packages.locating import Release, guest_release, release_of
 from hostcore.packages.owned import is_package, owned_in, portions
 
 PYPROJECT = "pyproject.toml"
@@ -46,6 +47,9 @@ class Project:
         entry = self.entries[name]
         package = entry.value.partition(":")[0].partition(".")[0]
         layouts = list(self._layouts(package))
+        if names_guest(entry.value):
+            directories = [directory for paths, _ in layouts for directory in paths]
+            return guest_release(entry, directories, editable=True, source=str(self.directory))
         paths, owned = next((it for it in layouts if _has(package, it[1])), layouts[-1])
         return release_of(entry, paths, owned, editable=True, source=str(self.directory))
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from typing import Any, TypeVar
 
-from hostcore.config import ModuleConfig, cache_dir
+from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
 from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.contract.versions import Capability
@@ -25,6 +25,7 @@ from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
 from hostcore.runtime.collecting import Collector
 from hostcore.runtime.history import Remains
+from hostcore.runtime.isolating import GIVES, choose_host, is_sandboxed
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
@@ -33,7 +34,6 @@ Described = tuple[Release, Manifest]
 T = TypeVar("T")
 _MORE_PASSES = 4
 """Bounds the passes of the collector over leaks: beside other threads each may find a little new garbage."""
-_STRENGTH = {"native": 0, "worker": 1, "wasm": 1, "wasm+worker": 2}
 
 
 class Loader:
@@ -91,10 +91,13 @@ class Loader:
         release, manifest = described
         settings = self.settings(record.name)
         limits = manifest.limits.merged(settings.limits).merged(wish.limits)
+        limits = limits.bounded(self._parts.policy.ceiling, usual_limits(self._parts.config))
         config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
-        host = self._choose_host(release, manifest, wish.isolation or settings.isolation)
+        host = choose_host(release, manifest, wish.isolation or settings.isolation)
+        asked = manifest.permissions if is_sandboxed(host) else None
+        grants = self._parts.policy.grants_for(record.name, asked)
         record.generations += 1
-        copy = Copy(record.generations, wish, release, manifest, limits, host)
+        copy = Copy(record.generations, wish, release, manifest, limits, host, grants)
         copy.instance = await self._host(host, release).load(self._job(copy, kept))
         try:
             await self._initialize(record, copy, config)
@@ -114,22 +117,9 @@ class Loader:
             load_time=config.load_timeout,
             message_limit=config.message_limit if limit is None else min(limit, config.message_limit),
             third_party=self._third_party(),
+            grants=copy.grants,
             kept=kept,
         )
-
-    def _choose_host(self, release: Release, manifest: Manifest, asked: str | None) -> str:
-        needed = "wasm" if release.value.endswith(".wasm") else manifest.isolation
-        if asked is None:
-            return needed
-        if _STRENGTH.get(asked, 0) < _STRENGTH[needed]:  # nothing is known of a host that is not ours
-            raise LoadError(
-                release.name,
-                f"isolation {asked!r} is weaker than {needed!r}, which it needs",
-                code="HC209",
-                label=release.label,
-                hint="leave isolation out, or ask for a stronger one",
-            )
-        return asked
 
     def _host(self, name: str, release: Release) -> Host:
         host: Host | None = self._hosts.get(name)
@@ -152,19 +142,24 @@ class Loader:
                 f"isolation {name!r} is not available here",
                 code="HC209",
                 label=release.label,
-                hint=did_you_mean(name, _STRENGTH.keys() - {name})
+                hint=did_you_mean(name, GIVES.keys() - {name})
                 or "install a distribution that provides this host (entry-point group 'hostcore.hosts')",
             ) from None
         driver: Any = manager.driver
         return driver  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Let the hosts go; nothing is loaded any more."""
+        for host in self._hosts.values():
+            host.close()
+        self._hosts.clear()
 
     async def _initialize(self, record: Record, copy: Copy, config: dict[str, Any]) -> None:
         parts, cell = self._parts, record.cell
         assert cell is not None
         assert copy.instance is not None
         ports = self._ports[copy] = ModulePorts(
-            record.name, parts.bus, cell, parts.policy.grants_for(record.name), copy.subscribed,
-            parts.services, parts.kv_directory,
+            record.name, parts.bus, cell, copy.grants, copy.subscribed, parts.services, parts.kv_directory,
         )  # fmt: skip
         copy.context = Context(record.name, copy.release.version, copy.number, config, ports)
         try:
@@ -247,7 +242,7 @@ class Loader:
             copy.context.close()
             copy.context = None
         if ports is not None:
-            ports.close()
+            await ports.close()
         return Remains(copy.number, copy.release.version, instance, await instance.close())
 
     async def leaks(self, gone: Iterable[Remains]) -> list[tuple[str, ...]]:

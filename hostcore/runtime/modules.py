@@ -212,7 +212,7 @@ class Modules:
         record = self._parts.registry.record(name)
         if record.copy is not None:
             return await self.reloads.reload(name, source, scan, orders, cascade=cascade)
-        await self.load(name, record.wish.taken_from(source), scan)
+        await self.load(name, record.wish.taken_from(source, orders.isolation), scan)
         info = record.info()
         return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version,
                             why=orders.why)  # fmt: skip
@@ -308,6 +308,7 @@ class Modules:
         while names := [record.name for record in self._parts.registry.records()]:
             for name in names:  # what failed, waits, or was being loaded
                 await self._stop_one(name)
+        self._loader.close()
 
     async def _stop_one(self, name: str) -> None:
         if name not in self._parts.registry:

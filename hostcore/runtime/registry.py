@@ -13,7 +13,7 @@ from hostcore.contract.context import Context
 from hostcore.contract.lifecycle import Signal, State, advance
 from hostcore.contract.manifest import Limits, Manifest
 from hostcore.errors import HostcoreError, UnknownModuleError, did_you_mean
-from hostcore.hosts.base import HostedInstance
+from hostcore.hosts.base import Grants, HostedInstance
 from hostcore.messaging.cell import Cell
 from hostcore.packages.locating import Release
 from hostcore.runtime.reports import ModuleInfo
@@ -34,16 +34,22 @@ class Wish:
         self.config = dict(config or {})
         self.limits = dict(limits or {})
 
-    def taken_from(self, source: str | None) -> Wish:
-        """Return the same wish with another source; None: with its own."""
-        return self if source is None else Wish(source, self.isolation, self.config, self.limits)
+    def taken_from(self, source: str | None, isolation: str | None = None) -> Wish:
+        """Return the same wish with another source and isolation; None: with its own.
+
+        That no isolation was wanted ("native") goes with the source that it was said of: another may need one.
+        """
+        if source is None and isolation is None:
+            return self
+        kept = None if source is not None and self.isolation == "native" else self.isolation
+        return Wish(source or self.source, isolation or kept, self.config, self.limits)
 
 
 class Copy:
     """A module's loaded copy: the generation that serves, or one that is being prepared."""
 
     def __init__(
-        self, number: int, wish: Wish, release: Release, manifest: Manifest, limits: Limits, host: str
+        self, number: int, wish: Wish, release: Release, manifest: Manifest, limits: Limits, host: str, grants: Grants
     ) -> None:
         self.number = number
         self.wish = wish
@@ -51,6 +57,7 @@ class Copy:
         self.manifest = manifest
         self.limits = limits
         self.host = host
+        self.grants = grants
         self.instance: HostedInstance | None = None
         self.context: Context | None = None
         self.initialized = False

@@ -53,11 +53,12 @@ class StateFrom(enum.Enum):
 
 
 class Orders(NamedTuple):
-    """How a reload is to be done, and why."""
+    """How a reload is to be done, and why; `isolation` is the host that the module moves to, None: as before."""
 
     state: StateFrom = StateFrom.CURRENT
     why: str = "asked"
     kind: str = "reload"
+    isolation: str | None = None
 
 
 class Member:

@@ -52,6 +52,8 @@ class Reloads:
     ) -> ReloadReport:
         """Replace the copy of a running module, and with `cascade` those of the modules that require it.
 
+        `source` and the orders' isolation are those of the module itself; the others stay as they are.
+
         Raises:
             LifecycleError: It is in the middle of handling what asks for this, was unloaded meanwhile, or too many
                 reloads of it wait already.
@@ -59,8 +61,9 @@ class Reloads:
         names = [name, *(self._planner.all_dependents(name) if cascade else ())]
         self._refuse_from_within(names)
         for each in names:
-            wish = self._parts.registry.record(each).wish.taken_from(source if each == name else None)
-            await self._load_requirements(each, wish, scan)
+            wish = self._parts.registry.record(each).wish
+            wanted = wish.taken_from(source, orders.isolation) if each == name else wish
+            await self._load_requirements(each, wanted, scan)
         return await self._in_a_task(name, self._reload(names, source, orders))
 
     async def rollback(self, name: str, to: int | None, state: StateFrom | None, why: str = "asked") -> ReloadReport:
@@ -96,7 +99,8 @@ class Reloads:
             order = [name for name in self._planner.plan({}).order if name in records]
             members = []
             for name in [*order, *(name for name in records if name not in order)]:
-                wanted = records[name].wish.taken_from(source if name == first else None)
+                wish = records[name].wish
+                wanted = wish.taken_from(source, orders.isolation) if name == first else wish
                 members.append(Member(records[name], wanted, partial(self._loader.describe, name, wanted)))
             reports = await self._run(members, orders)
             if not reports[0].rolled_back:

@@ -269,6 +269,7 @@ def test_load_takes_a_source_and_options(cli, host, write):
         (("list", "--jsno"), 2, "--json"),
         (("unload", "noone"), 1, "no module 'noone' is loaded"),
         (("reload", "countr"), 1, "did you mean 'counter'?"),
+        (("reload", "countr", "--isolation", "wsm"), 1, "did you mean 'wasm'?"),
     ],
 )
 def test_bad_input_is_refused(shared, arguments, code, message):

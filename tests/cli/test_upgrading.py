@@ -62,6 +62,9 @@ def test_upgrade_downgrade_and_back(cli: Cli, host: HostProcess, venv: Venv, pro
     assert "none is kept" in again.err
     assert "reload.keep" in again.err
     assert cli("modules", "reload", "counter", "--json").json["report"]["new_version"] == "2.0"
+    moved = cli("modules", "reload", "counter", "--isolation", "wasm")
+    assert moved.code == 10
+    assert "hostcore build --wasm" in moved.err
     upgrade(venv, project, "0.9", tmp_path / "dist")
     report = cli("modules", "reload", "counter", "--json").json["report"]
     assert (report["old_version"], report["new_version"], report["leaks"]) == ("2.0", "0.9", [])

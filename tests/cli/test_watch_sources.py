@@ -66,6 +66,38 @@ def test_what_tools_leave_behind_and_what_is_beside_concerns_nobody(path):
     assert concerned([path], {"echo": project()}) == {}
 
 
+def test_a_guests_sources_are_its_file_and_what_describes_it(tmp_path):
+    """A new guest, manifest or pyproject.toml concerns a WebAssembly module, and nothing else of its project does."""
+    points = '[project.entry-points."hostcore.modules"]\nshout = "acme:a/shout.wasm"\n'
+    files = {"pyproject.toml": f'[project]\nname = "acme"\nversion = "1"\n{points}', "src/acme/a/shout.wasm": ""}
+    write_files(tmp_path, files)
+    sources = sources_of(from_source(tmp_path, cache=tmp_path))
+    for path in ("src/acme/a/shout.wasm", "src/acme/module.toml", "pyproject.toml"):
+        assert concerns(sources, f"{tmp_path}/{path}")
+    for path in ("src/acme/shout.c", "src/acme/other.wasm", "src/helper.py", "src/acme/a/shout.wasm.tmp"):
+        assert not concerns(sources, f"{tmp_path}/{path}")
+
+
+def test_a_guest_in_a_file_of_its_own_is_its_source(tmp_path):
+    """The file and the manifest that may lie beside it concern the module."""
+    write_files(tmp_path, {"shout.wasm": ""})
+    sources = sources_of(from_source(tmp_path / "shout.wasm", cache=tmp_path))
+    assert concerns(sources, f"{tmp_path}/shout.wasm")
+    assert concerns(sources, f"{tmp_path}/module.toml")
+    assert not concerns(sources, f"{tmp_path}/other.wasm")
+    assert sources.shown(f"{tmp_path}/shout.wasm") == "shout.wasm"
+
+
+def test_an_installed_guests_upgrade_is_seen_at_its_record(tmp_path):
+    """Installed, it is the RECORD that tells of a new release, as for Python code; so for `pip install --target`."""
+    info = fake_install(tmp_path, "acme-shout", "1", {"shout": "acme_shout:shout.wasm"}, ["acme_shout/shout.wasm"])
+    installed = sources_of(locate(Discovery([str(tmp_path)]).find("shout")), str(info))
+    assert concerns(installed, f"{info}/RECORD")
+    assert concerns(installed, f"{tmp_path}/acme_shout/shout.wasm")
+    target = sources_of(from_source(tmp_path, cache=tmp_path))
+    assert concerns(target, f"{tmp_path}/acme_shout/shout.wasm")
+
+
 def test_a_hidden_directory_above_a_project_changes_nothing():
     """Only below the package do hidden directories not count: the project itself may lie in one."""
     sources = sources_of(release(paths="/home/.work/proj", editable=True, source="/home/.work/proj"))

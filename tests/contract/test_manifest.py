@@ -305,6 +305,53 @@ def test_wrong_overrides_are_all_reported():
     assert raised.value.problems[1].hint == "did you mean 'execute'?"
 
 
+def test_a_ceiling_cuts_limits_down_and_stands_in_for_those_unset():
+    """Each limit is the lower of the two; one that is unset is the ceiling's, unless the host takes less by itself."""
+    ceiling = Limits(memory=100, fuel=10, execute=2.0, message=50, mailbox=8)
+    asked = Limits(memory=1000, fuel=5, stack=7)
+    assert asked.bounded(ceiling) == Limits(memory=100, fuel=5, stack=7, execute=2.0, message=50, mailbox=8)
+    usual = Limits(execute=1.0, message=60, mailbox=8)
+    assert asked.bounded(ceiling, usual) == Limits(memory=100, fuel=5, stack=7, message=50)
+    assert Limits(execute=1.5).bounded(ceiling, usual).execute == 1.5  # asked for, and within the ceiling
+    assert asked.bounded(Limits()) is asked
+
+
+LIMITS = st.builds(Limits, memory=st.none() | st.integers(1, 9), execute=st.none() | st.floats(1, 9),
+                   fuel=st.none() | st.integers(1, 9))  # fmt: skip
+
+
+@given(LIMITS, LIMITS, LIMITS)
+def test_no_limit_is_above_the_ceiling(limits, ceiling, usual):
+    """What holds is at most the ceiling and at most what was asked; a second cut does nothing."""
+    found = limits.bounded(ceiling, usual)
+    for name in ("memory", "execute", "fuel"):
+        own, top, default = (getattr(each, name) for each in (limits, ceiling, usual))
+        holds = default if getattr(found, name) is None else getattr(found, name)
+        assert top is None or holds is None or holds <= top
+        assert own is None or holds <= own
+        assert top is None or holds is not None
+    assert found.bounded(ceiling, usual) == found
+
+
+def test_limits_of_guests_are_read_with_their_bounds():
+    """What only a guest can use is counted in whole numbers; sizes have units."""
+    text = "[c.limits]\nfuel = 2_000_000_000\nmemories = 2\ntables = 3\ntable_elements = 10000000\ninstances = 30\n"
+    limits = parse_manifest(f"{text}stack = '1MiB'\nlog_rate = 100\noutput = '4KiB'", "c").limits
+    assert (limits.fuel, limits.memories, limits.tables, limits.table_elements) == (2 * 10**9, 2, 3, 10**7)
+    assert (limits.instances, limits.stack, limits.log_rate, limits.output) == (30, 2**20, 100, 4096)
+    for wrong in (
+        "fuel = 0",
+        "fuel = 1.5",
+        "fuel = 9223372036854775807",
+        "memories = 0",
+        "stack = 0",
+        "log_rate = '1s'",
+    ):
+        with pytest.raises(ManifestError) as raised:
+            parse_manifest(f"[c.limits]\n{wrong}", "c")
+        assert wrong.split()[0] in raised.value.problems[0].where
+
+
 KEYS = st.sampled_from([*Manifest.__struct_fields__, *Limits.__struct_fields__, "x"])
 VALUES = st.sampled_from(
     ['"x"', "1", "[]", '["a>=1"]', "{}", "nan", "true", "{type = 'integer'}", "1979-05-27", '"1s"']

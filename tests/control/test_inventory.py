@@ -64,6 +64,38 @@ def test_a_module_of_one_file_has_a_row(take, site):
     assert take().rows()[0].state == "installed"
 
 
+def test_a_guest_without_python_code_has_a_row(take, site, tmp_path):
+    """A WebAssembly module is listed with the host that runs it, installed or configured, manifest or not."""
+    fake_install(site, "acme-shout", "1.0", {"shout": "acme_shout:shout.wasm"}, ["acme_shout/shout.wasm"])
+    inventory = take()
+    (row,) = inventory.rows()
+    assert (row.state, row.host, row.version) == ("installed", "wasm", "1.0")
+    details = inventory.details("shout")
+    assert details["wasm"] == str(site / "acme_shout" / "shout.wasm")
+    assert (details["host"], details["entry_point"]) == ("wasm", "acme_shout:shout.wasm")
+    (site / "acme_shout" / "module.toml").write_text('[shout]\nisolation = "worker"\nsummary = "SAYS IT."\n')
+    (row,) = take().rows()
+    assert (row.host, row.summary) == ("wasm+worker", "SAYS IT.")
+    guest = str(site / "acme_shout" / "shout.wasm")
+    row = take(modules={"loud": {"source": guest}}).row("loud")
+    assert (row.host, row.source, row.version[:6], row.state) == ("wasm", guest, "0+sha.", "installed")
+
+
+def test_a_guest_that_is_gone_is_a_broken_module(take, site):
+    """Metadata that names a guest which is not there makes a row that says so."""
+    fake_install(site, "acme-shout", "1.0", {"shout": "acme_shout:shout.wasm"})
+    (row,) = take().rows()
+    assert (row.state, row.host) == ("broken", "wasm")
+    assert row.error.startswith("HC203")
+
+
+def test_a_python_module_with_a_guest_stays_native(take, site):
+    """What was built from Python code is there for whoever asks; the code itself runs where its manifest says."""
+    install(site, "echo", ECHO, files={"acme_echo/echo.wasm": ""})
+    details = take().details("echo")
+    assert (details["host"], details["wasm"]) == ("native", str(site / "acme_echo" / "echo.wasm"))
+
+
 def test_a_broken_manifest_is_a_broken_module(take, site):
     """A manifest with mistakes makes a row that says so, and stops no other."""
     install(site, "bad", ECHO, manifest="isolation = 'nativ'\nstate_version = 0")

@@ -88,7 +88,7 @@ def test_the_nearest_manifest_counts(site: Path) -> None:
     """The manifest is beside the package that is named, or in its nearest parent that has one; it may be missing."""
     points = {"deep": "acme.a.b:X", "guest": "acme.c:guest.wasm", "near": "acme.a:X", "bare": "bare:X"}
     files = ["acme/__init__.py", "acme/module.toml", "acme/a/__init__.py", "acme/a/b.py", "acme/c/__init__.py"]
-    fake_install(site, "acme", "1", points, [*files, "acme/c/module.toml", "bare.py"])
+    fake_install(site, "acme", "1", points, [*files, "acme/c/module.toml", "acme/c/guest.wasm", "bare.py"])
     manifests = {name: located(site, name).manifest for name in points}
     top, near = str(site / "acme" / "module.toml"), str(site / "acme" / "c" / "module.toml")
     assert manifests == {"deep": top, "guest": near, "near": top, "bare": ""}

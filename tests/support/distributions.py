@@ -48,6 +48,8 @@ class Counter:
     def restore_state(self, state):
         self.count = state["count"]
 '''
+GUEST = b"\0asm\x01\0\0\0"
+"""The smallest WebAssembly module: it is one, and can do nothing."""
 BACKENDS = {"hatchling": "hatchling.build", "setuptools": "setuptools.build_meta"}
 ENVIRONMENT = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONFIG_FILE": os.devnull}
 
@@ -74,14 +76,16 @@ class Project:
         modules: Module name -> entry point; by default "counter", a class that counts messages.
         layout: "src" or "flat".
         backend: "hatchling" or "setuptools".
-        files: More files, or others, relative to the directory with the code.
+        files: More files, or others, relative to the directory with the code; as in `write_files`.
+        code: Whether the package has the usual Python code; without, its folder holds what `files` give it.
         manifest: The content of `module.toml`, if there is to be one.
         extra: More text for `pyproject.toml`.
     """
 
     def __init__(self, directory: Path, name: str = "acme-counter", version: str = "1.0", *,
                  modules: Mapping[str, str] | None = None, layout: str = "src", backend: str = "hatchling",
-                 files: Mapping[str, str] | None = None, manifest: str = "", extra: str = "") -> None:  # fmt: skip
+                 files: Mapping[str, str | bytes] | None = None, manifest: str = "", extra: str = "",
+                 code: bool = True) -> None:  # fmt: skip
         self.directory = directory
         self.name = name
         self.version = version
@@ -92,17 +96,30 @@ class Project:
         self.files = dict(files or {})
         self.manifest = manifest
         self.extra = extra
+        self.has_code = code
+        if not code:
+            self.extra += self._take_in(layout)
         if backend == "hatchling" and "[tool.hatch.build]" not in extra:  # else an editable build needs a library
             self.extra += f'\n[tool.hatch.build]\ndev-mode-dirs = ["{"src" if layout == "src" else "."}"]\n'
         self.write()
 
     def write(self) -> None:
         """Write all files of the project."""
-        files = {f"{self.package}/__init__.py": CODE.replace("@VERSION@", self.version), **self.files}
+        init = {f"{self.package}/__init__.py": CODE.replace("@VERSION@", self.version)} if self.has_code else {}
+        files = {**init, **self.files}
         if self.manifest:
             files[f"{self.package}/module.toml"] = self.manifest
         write_files(self.code, files)
         write_files(self.directory, {"pyproject.toml": self.pyproject()})
+
+    def _take_in(self, layout: str) -> str:
+        """Return the settings with which a build takes in a package folder that has no Python code."""
+        folder = f"src/{self.package}" if layout == "src" else self.package
+        if self.backend == "hatchling":
+            return f'\n[tool.hatch.build.targets.wheel]\npackages = ["{folder}"]\n'
+        where = f'\npackage-dir = {{ "" = "{"src" if layout == "src" else "."}" }}'
+        data = f'[tool.setuptools.package-data]\n{self.package} = ["*.wasm", "*.toml"]\n'
+        return f'\n[tool.setuptools]\npackages = ["{self.package}"]{where}\n{data}'
 
     def pyproject(self) -> str:
         """Return the text of `pyproject.toml`."""

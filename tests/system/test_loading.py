@@ -6,6 +6,7 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.distributions import Project, install_target
@@ -189,6 +190,26 @@ async def test_limits(system: hostcore.ModuleSystem, write: ModuleWriter) -> Non
     await system.load("slow", source=source, limits={"handle_message": "20ms"})
     with pytest.raises(errors.HookError, match=r"overran its limit of 0\.02 s"):
         await soon(system.request("slow"))
+
+
+@pytest.mark.parametrize("manifest", ["", "[limits]\nhandle_message = '1h'"])
+@pytest.mark.parametrize("limits", [None, {"handle_message": "1h"}, {"handle_message": None}])
+async def test_no_limit_is_above_the_policys_ceiling(write: ModuleWriter, manifest: str, limits: Any) -> None:
+    """Neither a manifest nor whoever loads the module gets it more than the ceiling, nor does saying nothing."""
+    body = "@hookimpl\ndef handle_message(self):\n    while True:\n        pass"
+    async with running(policy={"ceiling": {"handle_message": "20ms"}}) as system:
+        await system.load("slow", source=write(body, "slow", manifest=manifest), limits=limits)
+        with pytest.raises(errors.HookError, match=r"overran its limit of 0\.02 s"):
+            await soon(system.request("slow"))
+
+
+async def test_a_high_ceiling_loosens_nothing(write: ModuleWriter) -> None:
+    """A ceiling above what the host takes by itself leaves that as it is."""
+    body = "@hookimpl\ndef handle_message(self):\n    while True:\n        pass"
+    async with running(policy={"ceiling": {"handle_message": "1h"}}, handler_timeout=0.02) as system:
+        await system.load("slow", source=write(body, "slow"))
+        with pytest.raises(errors.HookError, match=r"overran its limit of 0\.02 s"):
+            await soon(system.request("slow"))
 
 
 async def test_a_wrong_manifest(system: hostcore.ModuleSystem, write: ModuleWriter) -> None:

@@ -1,9 +1,10 @@
 """What in the file system is a module's, and which modules a changed path concerns.
 
-A module's sources follow from its release: the packages and modules that it owns with everything in them, its
-`module.toml`, and what says how to find them, which is the `pyproject.toml` of a project directory, the wheel file, or
-the `RECORD` of an installed distribution.  An installer writes `RECORD` last, so that its coming is the end of an
-upgrade.  In a working tree a new top-level module can appear, and may be what a failed import was missing.
+A module's sources follow from its release: the packages and modules that it owns with everything in them, or the file
+of a WebAssembly guest, its `module.toml`, and what says how to find them, which is the `pyproject.toml` of a project
+directory, the wheel file, or the `RECORD` of an installed distribution.  An installer writes `RECORD` last, so that its
+coming is the end of an upgrade.  In a working tree a new top-level module can appear, and may be what a failed import
+was missing.
 
 What tools leave behind is nobody's source: bytecode, hidden files and directories, editors' backups and swap files.
 """
@@ -71,20 +72,23 @@ def sources_of(release: Release, metadata: str = "") -> Sources:
         release: The release.
         metadata: The `.dist-info` directory with the `RECORD` of its install, or "".
     """
+    if release.source and release.source == release.wasm:
+        files = {release.wasm, *_manifests(release)}
+        return Sources(files=frozenset(files), bases=frozenset(release.paths))
     if release.source and not release.editable and release.source not in release.paths:  # a wheel
         return Sources(files=frozenset({release.source}), bases=frozenset({os.path.dirname(release.source)}))
     names = set(release.owned)
-    if release.editable:
+    if release.editable and not release.is_guest:
         own = _top(release.package)  # with all of it, if it is a namespace package or has lost its __init__.py
         names = {own} | {name for name in names if _top(name) not in _BESIDE}
-    files = set(_manifests(release))
+    files = {*_manifests(release), *([release.wasm] if release.wasm else ())}
     if release.source and release.editable:
         files.add(str(Path(release.source, PYPROJECT)))
     site, name = os.path.split(metadata)
     return Sources(
         stems=frozenset(str(Path(path, *name.split("."))) for path in release.paths for name in names),
         files=frozenset(files),
-        roots=frozenset(release.paths if release.editable else ()),
+        roots=frozenset(release.paths if release.editable and not release.is_guest else ()),
         installs=frozenset({(site, normalised(name_and_version(name)[0]))} if metadata else ()),
         bases=frozenset({*release.paths, *filter(None, (release.source, site))}),
     )
@@ -96,7 +100,7 @@ def _top(name: str) -> str:
 
 def _manifests(release: Release) -> Iterator[str]:
     """Yield where its `module.toml` is or may come to be."""
-    parts = release.package.split(".")
+    parts = release.package.split(".")  # of a guest that is a file of its own: [""], its own folder
     for path in release.paths:
         yield from (str(Path(path, *parts[:depth], MANIFEST)) for depth in range(1, len(parts) + 1))
 

@@ -29,7 +29,10 @@ class Settings(NamedTuple):
     @property
     def key(self) -> str:
         """All that the compiled code depends on, besides the guest and wasmtime's version."""
-        return f"stack={self.stack} fuel={self.fuel} epochs threads=no gc=no memory64=no component-async=no nan=any opt=speed"
+        return (
+            f"stack={self.stack} fuel={self.fuel} epochs=yes threads=no gc=no memory64=no component-async=no "
+            "nan=any opt=speed"
+        )
 
     def config(self) -> wasmtime.Config:
         """Return a fresh configuration for an engine."""

@@ -1,0 +1,234 @@
+"""Calls on fibers: one store, one call at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Generator
+from ctypes import addressof, c_uint64, c_void_p
+from math import inf
+from typing import Any
+
+from wasmtime import Store
+from wasmtime.component import Func, FuncType, String
+
+from hostcore.hosts.wasm.fast import library as lib
+from hostcore.hosts.wasm.fast.values import StringSlot, read_bytes, read_text, reader
+from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
+from hostcore.hosts.wasm.ticker import Ticker
+
+_SLICES = 2
+"""Epochs that a fresh call may run for; one that was suspended gets one at a time."""
+
+
+class Asked:
+    """What a guest waits for: a coroutine of the host's, and how to give its result to the guest."""
+
+    __slots__ = ("answer", "coroutine", "done")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], answer: Callable[[Any], None]) -> None:
+        self.coroutine = coroutine
+        self.answer = answer
+        self.done = False
+
+
+class _Turn:
+    """Lets the event loop have a turn."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class Fiber:
+    """Runs the calls into one store.
+
+    Attributes:
+        host: What the guest's imports are called on.
+        context: The address of the store's context, by which callbacks find the fiber.
+        asked: What the guest is waiting for, if it is.
+        failure: What a host function raised; the guest has been trapped for it.
+        dead: Why no call is possible any more, or None.
+    """
+
+    def __init__(
+        self, store: Store, ticker: Ticker, host: Any, by_context: dict[int, Fiber], *, fuel: int | None = None,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.host = host
+        self._fuel = fuel
+        self._closed = closed
+        self.asked: Asked | None = None
+        self.failure: BaseException | None = None
+        self.dead: Dead | None = None
+        self._store = store
+        self._ticker = ticker
+        self._busy = False
+        self._closing = False
+        self._left = 0  # the future of a suspended call whose coroutine has not begun
+        self._epoch = -1
+        self._by_context = by_context
+        self.context = lib.address(store._context())
+        by_context[self.context] = self
+        store.set_epoch_deadline(_SLICES)
+        lib.yield_at_deadline(self.context, 1)
+
+    def run(self, begin: Callable[[], int], end: Callable[[], Any], until: float = inf) -> Any:
+        """Make a call: its result, or a coroutine that returns it.
+
+        Args:
+            begin: Starts the call and returns its future.
+            end: Returns the result, or raises what the library says.
+            until: When the guest is stopped, in seconds of `time.monotonic()`; what it waits for does not count.
+
+        Raises:
+            Dead: The guest trapped now, or did before; from then on nothing can be called.
+            BaseException: What a host function raised, such as KeyboardInterrupt.
+        """
+        if self.dead is not None:
+            raise self.dead.again()
+        if self._busy:
+            raise Dead("was called while another call is in hand")  # the library itself would let it through
+        self._busy = True
+        try:
+            if self._fuel is not None:
+                self._store.set_fuel(self._fuel)
+            future = begin()
+        except BaseException:
+            self._busy = False
+            raise
+        done = False
+        try:
+            done = self._poll(future)
+        except BaseException as exc:  # a signal's handler, in between
+            self._drop(future)
+            self.kill(dead_of(exc))
+            raise
+        if not done:
+            self._left = future
+            return self._drive(future, end, until)
+        lib.future_delete(future)
+        self._busy = False
+        return self._end(end)
+
+    def _poll(self, future: int) -> bool:
+        ticker = self._ticker
+        ticker.polls += 1
+        if ticker.asleep:
+            ticker.wake()
+        if self._epoch != ticker.epoch:
+            self._epoch = ticker.epoch
+            lib.set_deadline(self.context, _SLICES)
+        return lib.poll(future)  # type: ignore[no-any-return]
+
+    async def _drive(self, future: int, end: Callable[[], Any], until: float) -> Any:
+        """Poll until the call has ended; a cancellation, or what stops it, ends the guest."""
+        if not self._left:
+            raise Dead("was closed")
+        self._left = 0
+        try:
+            while True:
+                asked = self.asked
+                if asked is not None and not asked.done:
+                    asked.answer(await asked.coroutine)
+                    asked.done = True
+                else:
+                    await _Turn()
+                    if time.monotonic() >= until:
+                        raise TimeUp
+                if self._closing:
+                    raise Dead("was closed")
+                if self._poll(future):
+                    break
+        except BaseException as exc:
+            self.kill(dead_of(exc))
+            raise
+        finally:
+            self._drop(future)
+        return self._end(end)
+
+    def _drop(self, future: int) -> None:
+        if self.asked is not None:
+            self.asked.coroutine.close()
+            self.asked = None
+        lib.future_delete(future)  # one that has not ended is taken down with its stack
+        self._busy = False
+        if self._closing:
+            self._shut()
+
+    def _end(self, end: Callable[[], Any]) -> Any:
+        try:
+            return end()
+        except Dead as dead:
+            failure, self.failure = self.failure, None
+            self.kill(dead)
+            if failure is not None:
+                raise failure from None
+            raise
+
+    def kill(self, dead: Dead) -> None:
+        """Let nothing be called any more."""
+        if self.dead is None:
+            self.dead = dead.again()
+
+    def close(self) -> None:
+        """Free the store: at once, or when the call in hand has been dropped."""
+        self.kill(Dead("was closed"))
+        self._closing = True
+        if self._left:  # thrown away before it began: nobody else will
+            left, self._left = self._left, 0
+            self._drop(left)
+        elif not self._busy:
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._by_context.pop(self.context, None) is not None:
+            self._store.close()
+            self._closed()
+
+
+class Function:
+    """An exported function of a component whose arguments are all strings."""
+
+    def __init__(self, store: Store, function: Func, kind: FuncType, *, text: bool = False) -> None:
+        """Bind it; raises TypeError if it is of another shape than the interface says."""
+        if not all(isinstance(parameter, String) for _, parameter in kind.params):
+            raise TypeError("its arguments are not all strings")
+        self._read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+        self._handle = function._func  # 16 bytes that the library reads at each call
+        count = len(kind.params)
+        self._arguments = (StringSlot * max(1, count))()
+        self._slots = [self._arguments[index] for index in range(count)]
+        for slot in self._slots:
+            slot.kind = lib.KIND_STRING
+        self._result = (c_uint64 * 4)()
+        self._error = c_void_p(0)
+        self._target = addressof(self._result)
+        self._call = (
+            addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
+            self._target, 0 if self._read is None else 1, addressof(self._error),
+        )  # fmt: skip
+
+    def begin(self, *arguments: bytes) -> int:
+        """Start a call and return its future."""
+        for slot, data in zip(self._slots, arguments, strict=True):
+            slot.size = len(data)
+            slot.data = data
+        return lib.call_async(*self._call)  # type: ignore[no-any-return]
+
+    def end(self) -> Any:
+        """Return the result of the call that has ended.
+
+        Raises:
+            Refused: The guest answered with an error.
+            Dead: It trapped.
+        """
+        pointer = self._error.value
+        if pointer:
+            self._error.value = None
+            raise dead_of(lib.take_error(pointer))
+        if self._read is None:
+            return None
+        try:
+            return self._read(self._target)
+        finally:
+            lib.val_delete(self._target)
+            self._result[0] = 0  # else the next call would free it once more

@@ -1,0 +1,122 @@
+"""The WebAssembly host: from a release's file to an instance that can be called."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+from wasmtime import Engine
+
+from hostcore.config import cache_dir
+from hostcore.errors import LoadError
+from hostcore.hosts.base import Job, Tools
+from hostcore.hosts.wasm.cache import Cache
+from hostcore.hosts.wasm.choosing import choose
+from hostcore.hosts.wasm.compiling import loaded
+from hostcore.hosts.wasm.components import ComponentCode
+from hostcore.hosts.wasm.core import CoreCode
+from hostcore.hosts.wasm.guests import Code, Guest
+from hostcore.hosts.wasm.imports import HostCalls
+from hostcore.hosts.wasm.instance import WasmInstance
+from hostcore.hosts.wasm.kinds import Kind, kind_of
+from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
+from hostcore.hosts.wasm.settings import STACK, Settings
+from hostcore.hosts.wasm.stores import Streams, make_store
+from hostcore.hosts.wasm.text import LINE
+from hostcore.hosts.wasm.ticker import Ticker
+from hostcore.hosts.wasm.translating import translate
+from hostcore.packages.locating import Release
+
+_LARGEST = 512 * 1024**2
+
+
+class WasmHost:
+    """Loads guests; all of them live on the event loop's thread."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._config = tools.config.wasm
+        self._cache = Cache(cache_dir() / "wasm", self._config.cache_size)
+        self._ticker = Ticker()
+        self._engines: dict[Settings, Engine] = {}
+        self._path, self.why_plain = choose(self._config.calls)
+        # Linked once for all instances of the same bytes; it lives as long as one of them, or what was kept of one.
+        self._codes: weakref.WeakValueDictionary[tuple[str, Settings], Code] = weakref.WeakValueDictionary()
+
+    async def load(self, job: Job) -> WasmInstance:
+        """Load a release as a new generation; see `Host.load`."""
+        release = job.release
+        settings = Settings(job.limits.stack or STACK, fuel=job.limits.fuel is not None)
+        code = job.kept if job.kept is not None else await self._code(release, settings)
+        if code.problems:
+            raise LoadError(release.name, label=release.label, problems=code.problems)
+        per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
+        lines = RateLimit(per_second, job.limits.output or LINE)
+        host = HostCalls(release.name, release.version, job.number, job.grants, lines)
+
+        async def make(host: HostCalls, until: float) -> Guest:
+            streams = Streams(release.name, lines)
+            store = make_store(self._engine(settings), job, streams)
+            guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
+            return guest
+
+        instance = WasmInstance(job, make, host, code, self._tools.loop)
+        try:
+            await instance.open(time.monotonic() + job.load_time)
+        except BaseException as exc:
+            await instance.close()
+            if isinstance(exc, Exception):
+                raise self._failed(exc, job) from None
+            raise
+        return instance
+
+    def _failed(self, error: Exception, job: Job) -> Exception:
+        named = translate(error, job.release, "start", job.load_time)
+        error.__traceback__ = None
+        return named
+
+    async def _code(self, release: Release, settings: Settings) -> Code:
+        data = await asyncio.to_thread(_read, release)
+        key = (hashlib.sha256(data).hexdigest(), settings)
+        code: Code | None = self._codes.get(key)
+        if code is None:
+            kind = kind_of(data, module=release.name, label=release.label)
+            engine = self._engine(settings)
+            made: Any = await loaded(
+                engine, data, settings, kind, self._cache, module=release.name, label=release.label,
+                seconds=self._config.compile_time, memory=self._config.compile_memory,
+            )  # fmt: skip
+            make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
+            code = make(engine, made, self._ticker, self._path)
+            assert code is not None
+            self._codes[key] = code
+        return code
+
+    def _engine(self, settings: Settings) -> Engine:
+        engine = self._engines.get(settings)
+        if engine is None:
+            engine = self._engines[settings] = Engine(settings.config())
+            self._ticker.add(engine)
+        return engine
+
+    def close(self) -> None:
+        """End the thread that measures time slices."""
+        self._ticker.close()
+
+
+def _read(release: Release) -> bytes:
+    path = Path(release.wasm)
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= _LARGEST else b""
+    except OSError as exc:
+        raise LoadError(release.name, f"{path} cannot be read: {exc.strerror}", code="HC203", label=release.label,
+                        hint="install the release again") from None  # fmt: skip
+    if size > _LARGEST:
+        raise LoadError(release.name, f"{path} is {size:,} bytes; at most {_LARGEST:,} are loaded", code="HC211",
+                        label=release.label)  # fmt: skip
+    return data

@@ -1,0 +1,78 @@
+"""What a guest writes: its log and its output, by lines, at a limited rate, safe to show."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from hostcore.hosts.wasm.text import LINE, printable
+
+LINES_PER_SECOND = 200
+
+
+class RateLimit:
+    """Admits so many lines a second; says once a second how many were dropped."""
+
+    def __init__(self, per_second: int, longest: int = LINE) -> None:
+        self.per_second = per_second
+        self.longest = longest
+        self.dropped = 0
+        self._second = 0
+        self._lines = 0
+
+    def admit(self, log: logging.Logger) -> bool:
+        """Tell whether one more line may be written."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._lines = second, 0
+            self.report(log)
+        self._lines += 1
+        if self._lines > self.per_second:
+            self.dropped += 1
+            return False
+        return True
+
+    def cut(self, line: str) -> str:
+        """Return a line no longer than it may be."""
+        return line if len(line) <= self.longest else f"{line[: self.longest]} ... ({len(line):,} characters)"
+
+    def report(self, log: logging.Logger) -> None:
+        """Say how many lines were dropped since the last time."""
+        if self.dropped:
+            log.warning("%d lines dropped: it writes more than %d a second (limits.log_rate)",
+                        self.dropped, self.per_second)  # fmt: skip
+            self.dropped = 0
+
+
+class Output:
+    """A guest's stdout or stderr: each whole line goes to the module's log."""
+
+    def __init__(self, log: logging.Logger, level: int, limit: RateLimit) -> None:
+        self._log, self._level, self._limit = log, level, limit
+        self._rest = b""
+
+    def write(self, data: bytes) -> int:
+        """Take what the guest wrote; all of it, always."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        if len(rest) > self._limit.longest:  # no end of line in sight
+            lines, rest = [*lines, rest], b""
+        self._rest = rest
+        for line in lines:
+            self._emit(line)
+        return len(data)
+
+    def close(self) -> None:
+        """Write what is left of the last line."""
+        if self._rest:
+            self._emit(self._rest)
+            self._rest = b""
+        self._limit.report(self._log)
+
+    def _emit(self, line: bytes) -> None:
+        if self._log.isEnabledFor(self._level) and self._limit.admit(self._log):
+            text = line[: 4 * self._limit.longest].decode("utf-8", "backslashreplace").rstrip("\r")
+            self._log.log(self._level, "%s", self._limit.cut(printable(text)))
+
+
+Sink = Callable[[bytes], int]

@@ -1,0 +1,26 @@
+"""The plain path as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wasmtime import Linker, Module
+from wasmtime import component as comp
+
+from hostcore.hosts.wasm.paths import CallPath
+from hostcore.hosts.wasm.plain.functions import Bytes, CoreFunction, Function, add_function, define
+from hostcore.hosts.wasm.plain.threads import ThreadRunner, kept
+
+Steps = tuple[Callable[[], Any], Callable[[], Any]]
+
+
+def plain_path() -> CallPath:
+    """Return it."""
+    return CallPath(
+        "plain", False, ThreadRunner, Function, CoreFunction, Bytes, add_function, define, _instantiate, _instantiate
+    )
+
+
+def _instantiate(linker: Linker | comp.Linker, code: Module | comp.Component, runner: ThreadRunner) -> Steps:
+    return kept(lambda: linker.instantiate(runner.store, code))  # type: ignore[arg-type]

@@ -1,0 +1,14 @@
+"""Text of a guest's, made safe to show: no control characters, no escapes for a terminal, no endless lines."""
+
+from __future__ import annotations
+
+LINE = 4096
+"""Characters of a line that are shown."""
+
+
+def printable(text: str, limit: int = 16 * LINE) -> str:
+    r"""Return `text` with all but printable characters and line ends written as escapes, as in "\x1b"."""
+    cut = text[:limit] + (" ..." if len(text) > limit else "")
+    return "".join(
+        char if char.isprintable() or char == "\n" else "    " if char == "\t" else ascii(char)[1:-1] for char in cut
+    )

@@ -1,0 +1,60 @@
+"""From how a call into a guest ended to the error that everybody else sees."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+
+from hostcore.errors import GuestTrapError, HookError, HostcoreError, LimitError
+from hostcore.hosts import faults
+from hostcore.hosts.wasm.abi import NoMemory
+from hostcore.hosts.wasm.imports import HeldHost, parse
+from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused, TimeUp, named
+from hostcore.hosts.wasm.text import printable
+from hostcore.messaging.guard import Overrun
+from hostcore.packages.locating import Release
+
+
+def translate(error: BaseException, release: Release, hook: str, limit: float) -> HostcoreError:
+    """Return the named error for what ended a call of `hook`, which may take `limit` seconds."""
+    name, where = release.name, f"in {hook!r}"
+    if isinstance(error, HostcoreError):
+        return error
+    if isinstance(error, Refused):
+        return _answered(error, release, hook)
+    if isinstance(error, Dead):
+        return named(error, name, where)
+    if isinstance(error, (OutOfMemory, NoMemory)):
+        return GuestTrapError(f"{name!r} trapped, {where}: {error.reason}")
+    if isinstance(error, HeldHost):
+        return LimitError(f"{name!r} was stopped, {where}: {error.reason}", code="HC509")
+    if isinstance(error, (Overrun, TimeUp, CancelledError)):
+        return HookError(
+            name, f"hook {hook!r} overran its limit of {limit:.3g} s and was stopped", hook=hook, code="HC303",
+            label=release.label, hint=f"raise limits.{hook} in module.toml, or do less at once",
+        )  # fmt: skip
+    return HookError(name, f"hook {hook!r} raised {faults.summary_of(error)}", hook=hook, label=release.label)
+
+
+def _answered(refused: Refused, release: Release, hook: str) -> HostcoreError:
+    """Return the error for one that the guest itself answered with."""
+    name, data = release.name, refused.data
+    code, message = printable(str(data.get("code") or "failed")), printable(str(data.get("message") or ""))
+    details = _details(data.get("details"))
+    if code == "unimplemented":
+        return HookError(name, f"does not implement {hook!r}", hook=hook, code="HC312", label=release.label)
+    if code == "memory":
+        return LimitError(f"{name!r} ran out of memory, in {hook!r}: {message}", code="HC504",
+                          hint="raise limits.memory of the module")  # fmt: skip
+    return HookError(
+        name, f"hook {hook!r} failed: {message}" + (f" [{code}]" if code != "failed" else ""), hook=hook,
+        label=release.label, exception=str(details.get("exception") or code),
+        traceback=printable(str(details.get("traceback") or "")),
+    )  # fmt: skip
+
+
+def _details(text: object) -> dict[str, object]:
+    try:
+        details = parse(text) if isinstance(text, str) else None
+    except Refused:
+        details = None
+    return details if isinstance(details, dict) else {}

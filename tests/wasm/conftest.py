@@ -1,0 +1,32 @@
+"""Fixtures: a cache, and a way to ask for compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostcore.hosts.wasm.cache import Cache
+from hostcore.hosts.wasm.compiling import compiled
+from hostcore.hosts.wasm.kinds import kind_of
+from hostcore.hosts.wasm.settings import Settings
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """An empty cache."""
+    return Cache(tmp_path / "cache", 2**30)
+
+
+@pytest.fixture
+def ask(cache: Cache) -> Callable[..., Awaitable[Path]]:
+    """Ask for the compiled code of WebAssembly, with limits that nothing honest reaches."""
+
+    def ask(data: bytes, **changed: Any) -> Awaitable[Path]:
+        kind = kind_of(data, module="m", label="m 1.0")
+        said = {"module": "m", "label": "m 1.0", "seconds": 60.0, "memory": 2**31, **changed}
+        return compiled(data, Settings(), kind, cache, **said)
+
+    return ask
