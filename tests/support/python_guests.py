@@ -1,16 +1,17 @@
-"""Python guests for tests: built once for each state of the sources, kept between runs.
+"""Python guests of the tests: built by `hostcore build --wasm`'s own function, once for each state of the sources.
 
-The first build of a guest takes some 15 s and its compilation as long; whoever comes while another process is at it
-waits for that.  Kept in $HOSTCORE_TEST_GUESTS, or `.cache/guests` of the checkout.
+They lie in the cache of `guests.building`, beside the guests that are written in other languages or without hostcore's
+help.  The first build of one takes some 15 s; whoever comes while another process is at it waits for that.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from importlib.metadata import version
 from pathlib import Path
+
+import pytest
+from guests.building import cache_directory, locked
 
 from hostcore import guest
 from hostcore.sdk import building, componentizing, dependencies, staging
@@ -21,14 +22,17 @@ CONFORMANCE = ROOT / "tests" / "guests" / "python"
 
 def python_guest(project: Path, module: str) -> Path:
     """Return the component of a project's module, built where it is not there yet."""
-    folder = Path(os.environ.get("HOSTCORE_TEST_GUESTS") or ROOT / ".cache" / "guests")
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{module}-{_key(project)}.wasm"
-    with (folder / f"{module}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    cache = cache_directory()
+    target = cache / f"{module}-{_key(project)}.wasm"
+    with locked(cache / f"{module}.lock"):
         if not target.is_file():
             building.build_wasm(project, module=module, output=target)
     return target
+
+
+def keep_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the host keep what it compiles beside the guests: compiling one takes as long as building it."""
+    monkeypatch.setenv("HOSTCORE_CACHE_DIR", str(cache_directory() / "compiled"))
 
 
 def _key(project: Path) -> str:
@@ -38,4 +42,4 @@ def _key(project: Path) -> str:
     digest = hashlib.sha256(version("componentize-py").encode())
     for file in sorted(files):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:20]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import black
 import pytest
-from support.python_guests import python_guest
+from support.python_guests import keep_compiled, python_guest
 
 import hostcore
 from hostcore import errors
@@ -22,14 +22,15 @@ MODE = black.Mode(line_length=120)
 
 
 @pytest.fixture(params=["native", "wasm"])
-async def system(request: pytest.FixtureRequest, project: Path) -> AsyncIterator[hostcore.ModuleSystem]:
+async def system(
+    request: pytest.FixtureRequest, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[hostcore.ModuleSystem]:
     """A system with the module in it, in one tier and then in the other."""
     source = project
     if request.param == "wasm":
         if importlib.util.find_spec("componentize_py") is None:
             pytest.skip("it takes componentize-py to build a Python guest")
-        if importlib.util.find_spec("hostcore.hosts.wasm.host") is None:
-            pytest.skip("this hostcore has no host for WebAssembly guests")
+        keep_compiled(monkeypatch)
         source = python_guest(project, "formatter-black")
     async with hostcore.ModuleSystem({"load_timeout": 120}) as system:
         await system.load("formatter-black", source=source)
