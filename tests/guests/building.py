@@ -94,7 +94,7 @@ def build_as(name: str, guest: Guest, sources: dict[str, Path]) -> Path:
     built = cache / f"{name}-{key[:20]}.wasm"
     if built.exists():
         return built
-    with _locked(cache / f"{name}.lock"):
+    with locked(cache / f"{name}.lock"):
         if not built.exists():
             _make(guest, sources, cache, built)
     return built
@@ -187,7 +187,7 @@ def _node_modules(cache: Path) -> Path:
     """Return the folder into which npm has installed what `package-lock.json` lists."""
     lock = (HERE / "package-lock.json").read_bytes()
     installed = cache / f"npm-{hashlib.sha256(lock).hexdigest()[:20]}"
-    with _locked(cache / "npm.lock"):
+    with locked(cache / "npm.lock"):
         if not installed.exists():
             with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as scratch:
                 new = Path(scratch) / "npm"
@@ -208,7 +208,7 @@ def _run(command: Sequence[str], directory: Path, environment: dict[str, str]) -
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes; it goes with the process, however that ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
