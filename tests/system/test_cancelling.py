@@ -169,7 +169,6 @@ async def test_a_request(system: hostcore.ModuleSystem, write: ModuleWriter, gat
     assert system.modules["counter"].failed == 0
 
 
-
 async def test_a_load_that_has_not_begun(write: ModuleWriter, gate: Gate) -> None:
     """A load that is cancelled while it loads what the module requires leaves nothing of the module itself."""
     modules = {"counter": {"source": str(write(held_in("initialize"), "counter"))}}
