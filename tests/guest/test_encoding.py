@@ -63,7 +63,7 @@ SAME = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", SAME, ids=repr)
+@pytest.mark.parametrize("value", SAME, ids=lambda value: type(value).__name__)
 def test_the_same_as_msgspec(value):
     """What a guest writes means what msgspec would have written."""
     assert json.loads(encode(value)) == json.loads(msgspec.json.encode(value))
