@@ -41,7 +41,8 @@ class Job(NamedTuple):
 
     `grants` is what the module may do, for what a host has to set up before any of its code runs.  `hook_time` is the
     seconds that a hook may take where `limits` say nothing; `load_time` those for the import.  `kept` is what
-    `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.
+    `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.  `state_version`
+    is the version of the shape that the release gives its state.
     """
 
     release: Release
@@ -53,6 +54,7 @@ class Job(NamedTuple):
     third_party: Mapping[str, tuple[str, ...]]
     grants: Grants
     kept: Any = None
+    state_version: int = 1
 
 
 class HostedInstance(Instance, Protocol):

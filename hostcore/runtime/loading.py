@@ -119,6 +119,7 @@ class Loader:
             third_party=self._third_party(),
             grants=copy.grants,
             kept=kept,
+            state_version=copy.manifest.state_version,
         )
 
     def _host(self, name: str, release: Release) -> Host:

@@ -15,6 +15,8 @@ MASK = 0xFFFF_FFFF
 """The bits of a number that i32 stands for."""
 FAILED, NONE = 1 << 63, 1 << 62
 _CLOCK_WALL, _ERRNO_INVAL = 0, 28
+_SPACE = 2
+"""How many times the limit of a message an argument may have, since JSON takes more room than MessagePack."""
 
 
 class Memory(Protocol):
@@ -47,20 +49,24 @@ class HostAbi:
             raise NoMemory
         return self.memory
 
-    def _text(self, pointer: int, length: int) -> str:
-        return self._memory().read(pointer, length).decode("utf-8", "replace")
+    def _text(self, pointer: int, length: int, most: int) -> str:
+        return self._memory().read(pointer, min(length, most)).decode("utf-8", "replace")
 
     # --- imports -----------------------------------------------------------------------------------------------
 
     def log(self, level: int, pointer: int, length: int) -> None:
-        """Write to the module's log."""
-        self.calls.log(LEVELS[level] if level < len(LEVELS) else "info", self._text(pointer, length))
+        """Write to the module's log; what is longer than any message may be is cut."""
+        text = self._text(pointer, length, most=self.calls.limit)
+        self.calls.log(LEVELS[level] if level < len(LEVELS) else "info", text)
 
     def call(self, op: int, op_length: int, arg: int, arg_length: int, out: int, capacity: int) -> Any:
         """Do an operation; returns the result's length and what it is."""
-        name, argument = self._text(op, op_length), self._text(arg, arg_length)
-        do = OPERATIONS.get(name)
+        name, most = self._text(op, op_length, 64), _SPACE * self.calls.limit
         try:
+            if arg_length > most:
+                raise _too_large(arg_length, most)
+            argument = self._text(arg, arg_length, most)
+            do = OPERATIONS.get(name)
             result = do(self.calls, argument) if do is not None else _unknown(name)
         except Refused as refused:
             result = refused
@@ -114,6 +120,11 @@ class HostAbi:
 
 def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _too_large(size: int, most: int) -> Refused:
+    message = f"the argument has {size:,} bytes; at most {most:,} are taken"
+    return Refused({"code": "too-large", "message": message, "details": None})
 
 
 def _unknown(name: str) -> Refused:

@@ -24,7 +24,7 @@ from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
 from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
-from hostcore.hosts.wasm.outcomes import Dead
+from hostcore.hosts.wasm.outcomes import Dead, TimeUp
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
@@ -58,7 +58,7 @@ class WasmHost:
             raise LoadError(release.name, label=release.label, problems=code.problems)
         per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
         lines = RateLimit(per_second, job.limits.output or LINE)
-        host = HostCalls(release.name, release.version, job.number, job.grants, lines)
+        host = HostCalls(release.name, release.version, job.number, job.grants, lines, limit=job.message_limit)
 
         async def make(host: HostCalls, until: float) -> Guest:
             while True:
@@ -76,7 +76,8 @@ class WasmHost:
 
         instance = WasmInstance(job, make, host, code, self._tools.loop)
         try:
-            await instance.open(time.monotonic() + job.load_time)
+            async with asyncio.timeout(job.load_time):  # what it waits for is not stopped by its own deadline
+                await instance.open(time.monotonic() + job.load_time)
         except BaseException as exc:
             await instance.close()
             if isinstance(exc, Exception):
@@ -85,9 +86,14 @@ class WasmHost:
         return instance
 
     def _failed(self, error: Exception, job: Job) -> Exception:
-        named = translate(error, job.release, "start", job.load_time)
+        release = job.release
         error.__traceback__ = None
-        return named
+        if isinstance(error, (TimeUp, TimeoutError)):
+            return LoadError(
+                release.name, f"its start did not end within {job.load_time:.3g} s", code="HC206", label=release.label,
+                hint="raise load_timeout, or do slow work after initialize()",
+            )  # fmt: skip
+        return translate(error, release, "start", job.load_time)
 
     async def _code(self, release: Release, settings: Settings) -> Code:
         data = await asyncio.to_thread(_read, release)

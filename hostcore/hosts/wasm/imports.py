@@ -30,14 +30,17 @@ from hostcore.errors import (
     StoppedError,
     UnknownModuleError,
 )
+from hostcore.hosts import faults
 from hostcore.hosts.base import Grants
 from hostcore.hosts.wasm.lines import RateLimit
 from hostcore.hosts.wasm.outcomes import Refused
-from hostcore.hosts.wasm.text import printable
 from hostcore.messaging.current import current
+from hostcore.messaging.wire import ENCODE_ERRORS
 
 LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _RANDOM_AT_ONCE = 1 << 16
+_LONGEST = (1 << 53) - 1
+"""The most milliseconds that are told or taken: JSON's largest whole number that is exact everywhere."""
 _CODES: tuple[tuple[type[HostcoreError], str], ...] = (
     (DeniedError, "denied"),
     (UnknownModuleError, "not-found"),
@@ -77,8 +80,15 @@ def parse(text: str) -> Any:
 
 
 def unparse(value: Any) -> str:
-    """Return data as JSON text."""
-    return msgspec.json.encode(value).decode()
+    """Return data as JSON text.
+
+    Raises:
+        Refused: It holds what JSON does not.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except ENCODE_ERRORS as exc:
+        raise _bad(f"this does not fit into JSON: {exc}") from None
 
 
 class HostCalls:
@@ -86,10 +96,14 @@ class HostCalls:
 
     Attributes:
         context: The module's context, from `initialize` on.
+        limit: The most bytes of a message.
     """
 
-    def __init__(self, name: str, version: str, generation: int, grants: Grants, lines: RateLimit) -> None:
+    def __init__(
+        self, name: str, version: str, generation: int, grants: Grants, lines: RateLimit, limit: int = 1 << 24
+    ) -> None:
         self.context: Context | None = None
+        self.limit = limit
         self._about = {"name": name, "version": version, "generation": generation}
         self._grants = grants
         self._lines = lines
@@ -122,14 +136,18 @@ class HostCalls:
     # --- log, context ------------------------------------------------------------------------------------------
 
     def log(self, level: str, message: str, fields: str | None = None) -> None:
-        """Write to the module's log; what goes beyond the limit is counted and dropped."""
+        """Write to the module's log, each line for itself: none looks as if somebody else had written it.
+
+        What goes beyond the limit is counted and dropped.
+        """
         number = LEVELS.get(level, logging.INFO)
-        if not self._log.isEnabledFor(number) or not self._lines.admit(self._log):
+        if not self._log.isEnabledFor(number):
             return
-        text = self._lines.cut(printable(message))
-        if fields:
-            text = f"{text} {self._lines.cut(printable(fields))}"
-        self._log.log(number, "%s", text)
+        lines = [self._lines.shown(line) for line in self._lines.split(message, self._log)]
+        if fields and lines:
+            lines[-1] += f" {self._lines.shown(fields)}"
+        for line in lines:
+            self._log.log(number, "%s", line)
 
     def module(self) -> dict[str, Any]:
         """Return what the guest is."""
@@ -141,7 +159,7 @@ class HostCalls:
         if delivery is None or not delivery.active:
             return None
         e = delivery.envelope
-        left = None if e.deadline == inf else max(0, int((e.deadline - time.monotonic()) * 1000))
+        left = None if e.deadline == inf else min(max(0, int((e.deadline - time.monotonic()) * 1000)), _LONGEST)
         return {"id": e.id, "sender": e.sender, "schema": e.schema, "trace": e.trace, "remaining_ms": left}
 
     # --- bus ---------------------------------------------------------------------------------------------------
@@ -154,7 +172,7 @@ class HostCalls:
         """Return the reply of another module."""
 
         async def ask() -> str | None:
-            timeout = timeout_ms / 1000 if timeout_ms else None
+            timeout = min(timeout_ms, _LONGEST) / 1000 if timeout_ms else None
             reply = await self._open().request(target, parse(payload), topic=topic, timeout=timeout)
             return None if reply is None else unparse(reply)
 
@@ -220,8 +238,13 @@ class HostCalls:
                 raise _bad("the arguments of a service are a JSON object")
             try:
                 return unparse(await self._open().invoke(capability, operation, **arguments))
+            except (HostcoreError, Refused):
+                raise
             except (TypeError, ValueError) as exc:
                 raise _bad(f"{capability}.{operation}: {exc}") from None
+            except Exception as exc:  # noqa: BLE001 - whatever the program's service raises
+                message = f"{capability}.{operation} raised {faults.summary_of(exc)}"
+                raise Refused({"code": "failed", "message": message, "details": None}) from None
 
         return self._awaited(call)
 

@@ -207,7 +207,7 @@ class WasmInstance:
         else:
             raw = await settled(guest.call(name, until=until))
         if hook == "get_state":
-            self._state = (raw, 0)
+            self._state = (raw, self._job.state_version)
         what = f"the result of {hook!r}"
         return (
             None if hook == "shutdown" else payloads.read(raw, module=self.name, what=what, limit=self._state_limit())

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from hostcore.hosts.wasm.text import LINE, printable
+from hostcore.hosts.wasm.text import LINE, one_line
 
 LINES_PER_SECOND = 200
 
@@ -21,21 +21,39 @@ class RateLimit:
         self._second = 0
         self._lines = 0
 
-    def admit(self, log: logging.Logger) -> bool:
-        """Tell whether one more line may be written."""
+    def room(self, log: logging.Logger) -> int:
+        """Return how many more lines may be written in this second."""
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._lines = second, 0
             self.report(log)
+        return max(0, self.per_second - self._lines)
+
+    def split(self, text: str, log: logging.Logger) -> list[str]:
+        """Return those lines of `text` that there is room for, which is then less; the others are dropped."""
+        room = self.room(log)
+        *lines, rest = text.split("\n", room)
+        if len(lines) < room:
+            lines.append(rest)
+        else:
+            self.dropped += rest.count("\n") + 1
+        self._lines += len(lines)
+        return lines
+
+    def admit(self, log: logging.Logger) -> bool:
+        """Tell whether one more line may be written."""
+        self.room(log)
         self._lines += 1
         if self._lines > self.per_second:
             self.dropped += 1
             return False
         return True
 
-    def cut(self, line: str) -> str:
-        """Return a line no longer than it may be."""
-        return line if len(line) <= self.longest else f"{line[: self.longest]} ... ({len(line):,} characters)"
+    def shown(self, line: str) -> str:
+        """Return a line no longer than it may be, on one line and safe to show."""
+        if len(line) <= self.longest:
+            return one_line(line)
+        return f"{one_line(line[: self.longest])} ... ({len(line):,} characters)"
 
     def report(self, log: logging.Logger) -> None:
         """Say how many lines were dropped since the last time."""
@@ -54,7 +72,10 @@ class Output:
 
     def write(self, data: bytes) -> int:
         """Take what the guest wrote; all of it, always."""
-        *lines, rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + data).split(b"\n", self._limit.room(self._log))
+        if b"\n" in rest:  # more lines than there is room for
+            left, _, rest = rest.rpartition(b"\n")
+            self._limit.dropped += left.count(b"\n") + 1
         if len(rest) > self._limit.longest:  # no end of line in sight
             lines, rest = [*lines, rest], b""
         self._rest = rest
@@ -72,7 +93,7 @@ class Output:
     def _emit(self, line: bytes) -> None:
         if self._log.isEnabledFor(self._level) and self._limit.admit(self._log):
             text = line[: 4 * self._limit.longest].decode("utf-8", "backslashreplace").rstrip("\r")
-            self._log.log(self._level, "%s", self._limit.cut(printable(text)))
+            self._log.log(self._level, "%s", self._limit.shown(text))
 
 
 Sink = Callable[[bytes], int]

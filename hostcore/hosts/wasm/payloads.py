@@ -1,6 +1,7 @@
 """Between MessagePack, which travels, and JSON, which guests read.
 
-JSON has no bytes, times or keys that are not text: they reach a guest as msgspec writes them (bytes as base64).
+JSON has no bytes, times or keys that are not text: they reach a guest as msgspec writes them (bytes as base64).  Nor
+has it NaN and infinities: a guest reads null.
 """
 
 from __future__ import annotations

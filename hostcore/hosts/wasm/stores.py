@@ -81,4 +81,9 @@ def _grant(wasi: WasiConfig, grants: Grants, job: Job) -> None:
         wasi.preopen_dir(directory, directory, directory in writable)
     names = {g.target for g in grants.granted if g.kind == "env"}
     chosen = os.environ if "*" in names else {name: os.environ[name] for name in names if name in os.environ}
-    wasi.env = [*chosen.items()]
+    wasi.env = [(name, value) for name, value in chosen.items() if _is_text(name) and _is_text(value)]
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether a variable's name or value is UTF-8, which is all that guests read."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)

@@ -6,6 +6,7 @@ A guest that has used up its slice suspends and lets the event loop go on.  The 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ class Ticker:
         polls: Counts each time that a guest is let run; whoever does it adds one, then looks at `asleep`.
         epoch: How often the epoch was advanced.
         asleep: The thread waits for `wake`.
+        inside: What runs guests in threads of its own and is in one; for these the epochs go on, whatever happens.
     """
 
     def __init__(self) -> None:
         self.polls = 0
         self.epoch = 0
         self.asleep = True
+        self.inside: set[object] = set()
         self._engines: list[wasmtime.Engine] = []
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -47,8 +50,8 @@ class Ticker:
 
     def _tick(self) -> None:
         seen, idle = self.polls, 0
-        while not self._stop.is_set():
-            if idle >= _IDLE_TICKS:
+        while self.inside or not self._stop.is_set():
+            if idle >= _IDLE_TICKS and not self.inside:
                 # First asleep, then a last look: who adds to `polls` later sees it and wakes us.
                 self.asleep = True
                 if self.polls == seen:
@@ -57,16 +60,17 @@ class Ticker:
             self.asleep = False
             idle = idle + 1 if self.polls == seen else 0
             seen = self.polls
-            self._stop.wait(TICK)
+            if self._stop.wait(TICK):
+                time.sleep(TICK)
             for engine in self._engines:
                 engine.increment_epoch()
             self.epoch += 1
+        self._engines.clear()
 
     def close(self) -> None:
-        """End the thread; no guest may run any more."""
+        """End the thread: at once, or when the last guest that nobody waits for has reached its deadline."""
         self._stop.set()
         self._wake.set()
-        if self._thread is not None:
+        if self._thread is not None and not self.inside:
             self._thread.join()
-            self._thread = None
-        self._engines.clear()
+        self._thread = None

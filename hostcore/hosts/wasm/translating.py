@@ -9,9 +9,12 @@ from hostcore.hosts import faults
 from hostcore.hosts.wasm.abi import NoMemory
 from hostcore.hosts.wasm.imports import HeldHost, parse
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused, TimeUp, named
-from hostcore.hosts.wasm.text import printable
+from hostcore.hosts.wasm.text import LINE, one_line, printable
 from hostcore.messaging.guard import Overrun
 from hostcore.packages.locating import Release
+
+CODE = 100
+"""Characters of an error's code, or of an exception's name, that are shown."""
 
 
 def translate(error: BaseException, release: Release, hook: str, limit: float) -> HostcoreError:
@@ -38,7 +41,7 @@ def translate(error: BaseException, release: Release, hook: str, limit: float) -
 def _answered(refused: Refused, release: Release, hook: str) -> HostcoreError:
     """Return the error for one that the guest itself answered with."""
     name, data = release.name, refused.data
-    code, message = printable(str(data.get("code") or "failed")), printable(str(data.get("message") or ""))
+    code, message = one_line(str(data.get("code") or "failed"), CODE), printable(str(data.get("message") or ""), LINE)
     details = _details(data.get("details"))
     if code == "unimplemented":
         return HookError(name, f"does not implement {hook!r}", hook=hook, code="HC312", label=release.label)
@@ -47,7 +50,7 @@ def _answered(refused: Refused, release: Release, hook: str) -> HostcoreError:
                           hint="raise limits.memory of the module")  # fmt: skip
     return HookError(
         name, f"hook {hook!r} failed: {message}" + (f" [{code}]" if code != "failed" else ""), hook=hook,
-        label=release.label, exception=str(details.get("exception") or code),
+        label=release.label, exception=one_line(str(details.get("exception") or code), CODE),
         traceback=printable(str(details.get("traceback") or "")),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.values import StringSlot, read_bytes, read_text, reader
-from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
+from hostcore.hosts.wasm.outcomes import Dead, Refused, TimeUp, dead_of
 from hostcore.hosts.wasm.ticker import TICK, Ticker
 
 _SLICES = 2
@@ -92,8 +92,8 @@ class Fiber:
             if self._fuel is not None:
                 self._store.set_fuel(self._fuel)
             future = begin()
-        except BaseException:
-            self._busy = False
+        except BaseException as exc:
+            self._give_up(exc)
             raise
         done = False
         try:
@@ -102,12 +102,23 @@ class Fiber:
             self._drop(future)
             self.kill(dead_of(exc))
             raise
-        if not done:
-            self._left = future
-            return self._drive(future, end, until)
-        lib.future_delete(future)
+        try:
+            if not done:
+                self._left = future
+                return self._drive(future, end, until)
+            lib.future_delete(future)
+            self._busy = False
+            return self._end(end)
+        except (Refused, Dead):
+            raise
+        except BaseException as exc:  # the future may be gone or not: rather lost than freed twice
+            self._give_up(exc)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        """Have the guest replaced, rather than taken for busy for ever."""
         self._busy = False
-        return self._end(end)
+        self.kill(dead_of(error))
 
     def _poll(self, future: int) -> bool:
         ticker = self._ticker

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from opcode import opmap
 from ctypes import POINTER, c_bool, c_char_p, c_size_t, c_uint64, c_void_p, cast
+from opcode import opmap
 from types import FunctionType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from wasmtime import Trap, WasmtimeError
 from wasmtime import _ffi as ffi
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_RESUMED = 2
+"""The argument of RESUME after an `await`; 0 is that of a function's beginning."""
 
 
 def bind(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
@@ -21,7 +26,7 @@ def bind(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def entered(function: FunctionType) -> FunctionType:
+def entered(function: Callable[P, T]) -> Callable[P, T]:
     """Have the body of a callback entered, even while a signal waits for its handler.
 
     Python runs handlers of signals where a function begins, before any `try` of its own.  What a handler raises there
@@ -29,14 +34,12 @@ def entered(function: FunctionType) -> FunctionType:
     instruction that looks for signals has a form that does not, for what is resumed from an `await`; with that one
     they are handled a moment later, in the body.
     """
+    assert isinstance(function, FunctionType)
     code = bytearray(function.__code__.co_code)
     at = next(index for index in range(0, len(code), 2) if code[index] == opmap["RESUME"])
     code[at + 1] |= _RESUMED
     function.__code__ = function.__code__.replace(co_code=bytes(code))
     return function
-
-
-_RESUMED = 2
 
 
 def address(pointer: Any) -> int:

@@ -38,6 +38,7 @@ class ThreadRunner:
         self._loop = asyncio.get_running_loop()
         self._lane = Lane("guest", self._loop)
         self._context = contextvars.copy_context()
+        self._asked: asyncio.Task[Any] | None = None
         self._busy = self._closing = False
         runners[0] = self
 
@@ -69,8 +70,10 @@ class ThreadRunner:
             if _INTERRUPTED in dead.reason:
                 raise TimeUp from None
             raise
-        except asyncio.CancelledError as exc:  # the thread goes on until the deadline
+        except asyncio.CancelledError as exc:  # the thread goes on until the deadline, but waits for nothing more
             self.kill(dead_of(exc))
+            if self._asked is not None:
+                self._asked.cancel()
             raise
         finally:
             self._busy = False
@@ -82,7 +85,11 @@ class ThreadRunner:
         self.store.set_epoch_deadline(_FOREVER if left == inf else max(1, ceil(left / TICK)))
         if self._fuel is not None:
             self.store.set_fuel(self._fuel)
-        begin()
+        self._ticker.inside.add(self)
+        try:
+            begin()
+        finally:
+            self._ticker.inside.discard(self)
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a host function on the event loop, from the guest's thread, and wait for what it returns."""
@@ -94,7 +101,10 @@ class ThreadRunner:
         outcome: Future[Any] = Future()
 
         def start() -> None:
-            task = self._loop.create_task(call(), context=self._context)
+            if self.dead is not None:  # given up on meanwhile
+                outcome.set_exception(RuntimeError("the guest was stopped"))
+                return
+            task = self._asked = self._loop.create_task(call(), context=self._context)
             task.add_done_callback(lambda task: _hand(task, outcome))
 
         self._loop.call_soon_threadsafe(start)
