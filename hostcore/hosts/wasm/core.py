@@ -46,6 +46,21 @@ def export_name(function: str) -> str:
     return "hc_hooks" if function == "hooks.implemented" else f"hc_{name}"
 
 
+class _Capability(msgspec.Struct):
+    """One that a guest provides."""
+
+    name: str
+    version: str = ""
+    schema: str | None = None
+
+
+_LISTED: dict[str, Callable[[bytes], Any]] = {
+    "lifecycle.get-capabilities": msgspec.json.Decoder(list[_Capability]).decode,
+    "hooks.implemented": msgspec.json.Decoder(list[str]).decode,
+}
+"""Function that returns a list -> what reads it."""
+
+
 class CoreCode:
     """A compiled core module, linked to the host; instances share it.  See `Code`."""
 
@@ -150,8 +165,9 @@ class CoreGuest:
                 self._memory.write(self._pointer, b"".join(arguments))
         except OutOfMemory as exc:
             raise self._hostile(exc) from None
-        read = self._read_list if name in LISTS else self._read
-        return self._runner.run(lambda: function.begin(*map(len, arguments)), lambda: read(function.end()), until)
+        if name in LISTS:
+            return self._runner.run(function.begin, lambda: self._read_list(name, function.end()), until)
+        return self._runner.run(lambda: function.begin(*map(len, arguments)), lambda: self._read(function.end()), until)
 
     def _hostile(self, error: OutOfMemory) -> Dead:
         dead = Dead(error.reason)
@@ -170,15 +186,14 @@ class CoreGuest:
             raise Refused(_error_of(data))
         return data
 
-    def _read_list(self, result: int) -> list[Any]:
+    def _read_list(self, name: str, result: int) -> list[Any]:
         data = self._read(result)
         try:
-            told = msgspec.json.decode(data or b"[]")
-        except msgspec.DecodeError:
-            told = None
-        if not isinstance(told, list):
-            raise Refused({"code": "failed", "message": "it returned no JSON list", "details": None})
-        return told
+            told = _LISTED[name](data or b"[]")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            message = f"what it returned is not the JSON list that it should be: {exc}"
+            raise Refused({"code": "failed", "message": message, "details": None}) from None
+        return [each if isinstance(each, str) else msgspec.structs.asdict(each) for each in told]
 
     def close(self) -> None:
         """Free the store."""
