@@ -148,7 +148,7 @@ async def test_a_capability_needs_no_version(tmp_path):
     told = '[{"name": "plain"}, {"name": "echo", "version": "1.2"}]'
     field = f'(func (export "hc_get_capabilities") (result i64) (i64.const {1024 << 32 | len(told)}))'
     async with running(tmp_path, guest("", data(1024, told), field)) as system:
-        assert system.modules["g"].provides == ("echo/1.2", "plain")
+        assert system.modules["g"].provides == ("echo/1.2", "plain/0")
 
 
 # What stands around it.
