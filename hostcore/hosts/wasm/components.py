@@ -67,6 +67,7 @@ class ComponentCode:
     def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath) -> None:
         self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
+        self.memories = 1
         self._runners: dict[int, Any] = {}
         self._linker = self._link(self._runners) if path.shared and not self.problems else None
         self._places: dict[str, ExportIndex] = {}

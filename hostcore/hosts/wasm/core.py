@@ -52,6 +52,7 @@ class CoreCode:
     def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath) -> None:
         self._engine, self._module, self._ticker, self._path = engine, module, ticker, path
         self.problems = [*_import_problems(module), *_export_problems(module)]
+        self.memories = 1
         self._runners: dict[int, Any] = {}
         self._linker = self._link(self._runners) if path.shared and not self.problems else None
 

@@ -24,6 +24,7 @@ from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
 from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
+from hostcore.hosts.wasm.outcomes import Dead
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
@@ -31,6 +32,7 @@ from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
 from hostcore.packages.locating import Release
 
+_MOST_MEMORIES = 4
 _LARGEST = 512 * 1024**2
 
 
@@ -59,10 +61,18 @@ class WasmHost:
         host = HostCalls(release.name, release.version, job.number, job.grants, lines)
 
         async def make(host: HostCalls, until: float) -> Guest:
-            streams = Streams(release.name, lines)
-            store = make_store(self._engine(settings), job, streams)
-            guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
-            return guest
+            while True:
+                streams = Streams(release.name, lines)
+                memories = job.limits.memories or code.memories
+                store = make_store(self._engine(settings), job, streams, memories)
+                try:
+                    guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
+                except Dead as dead:
+                    if job.limits.memories or code.memories >= _MOST_MEMORIES or not dead.wants_memories:
+                        raise
+                    code.memories += 1  # nobody said how many it has
+                else:
+                    return guest
 
         instance = WasmInstance(job, make, host, code, self._tools.loop)
         try:

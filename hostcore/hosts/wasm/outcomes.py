@@ -21,6 +21,9 @@ class TimeUp(Exception):
     """The guest used up its time; it is stopped."""
 
 
+_TOO_MANY_MEMORIES = "memory count too high"
+
+
 class Dead(Exception):
     """The guest cannot be called any more; `reason` says why, `trace` is its backtrace."""
 
@@ -28,6 +31,11 @@ class Dead(Exception):
         super().__init__(reason)
         self.reason = reason
         self.trace = trace
+
+    @property
+    def wants_memories(self) -> bool:
+        """Whether it did not come up because it has more memories than it may."""
+        return _TOO_MANY_MEMORIES in self.trace
 
     def again(self) -> Dead:
         """Return the same anew, to keep or to raise: without the frames that this one has passed."""
@@ -44,7 +52,7 @@ _LIMITS = {
     "all fuel consumed": ("used up the fuel of a call", "HC505", "fuel"),
     "call stack exhausted": ("used up its stack", "HC506", "stack"),
     "memory minimum size": ("needs more memory at its start than it may have", "HC504", "memory"),
-    "memory count too high": ("has more memories than it may", "HC504", "memories"),
+    _TOO_MANY_MEMORIES: ("has more memories than it may", "HC504", "memories"),
     "table minimum size": ("needs larger tables at its start than it may have", "HC507", "table_elements"),
     "table count too high": ("has more tables than it may", "HC507", "tables"),
     "instance count too high": ("has more instances than it may", "HC507", "instances"),
