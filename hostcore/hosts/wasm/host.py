@@ -56,7 +56,7 @@ class WasmHost:
             raise LoadError(release.name, label=release.label, problems=code.problems)
         per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
         lines = RateLimit(per_second, job.limits.output or LINE)
-        host = HostCalls(release.name, release.version, job.number, job.grants, lines)
+        host = HostCalls(release.name, release.version, job.number, job.grants, lines, job.message_limit)
 
         async def make(host: HostCalls, until: float) -> Guest:
             streams = Streams(release.name, lines)

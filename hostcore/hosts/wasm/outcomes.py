@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
-from hostcore.errors import GuestTrapError, HostError, LimitError
+from hostcore.errors import GuestTrapError, HostError, LifecycleError, LimitError
 from hostcore.hosts.wasm.text import printable
 
 
@@ -38,6 +39,19 @@ class OutOfMemory(Exception):
     """A pointer or length of the guest's leaves its memory."""
 
     reason = "a pointer or length of its leaves its memory"
+
+
+def check_thread(owner: int) -> None:
+    """Make sure that this is the thread `owner`, the one that all calls into guests come from.
+
+    Raises:
+        LifecycleError: It is another: what stands between it and the guest is not made for that.
+    """
+    if threading.get_ident() != owner:
+        raise LifecycleError(
+            "a guest is called from another thread than that of its system's event loop",
+            hint="use asyncio.run_coroutine_threadsafe, or ModuleSystem.blocking()",
+        )
 
 
 _LIMITS = {
