@@ -39,6 +39,8 @@ PACKAGES = {"componentize-py": "componentize-py", "wasm-tools": "wasm-tools-pack
 """Tool -> the distribution that it comes with; all are in the dependency group `guests`."""
 NODE = ("asc", "componentize-qjs", "tsc")
 """The tools that npm installs; `package-lock.json` says which version."""
+MADE = ("module.wasm", "counter.wasm")
+"""What the commands make: a guest of the tests, or an example of the guide."""
 
 
 class ToolMissing(Exception):
@@ -160,7 +162,9 @@ def _make(guest: Guest, sources: dict[str, Path], cache: Path, built: Path) -> N
             (work / "node_modules").symlink_to(_node_modules(cache))
         for command in guest.commands:
             _run(["sh", "-euc", command], work, _environment(cache))
-        (made,) = (work / name for name in ("module.wasm", "counter.wasm") if (work / name).exists())
+        made = next((work / name for name in MADE if (work / name).exists()), None)
+        if made is None:
+            raise BuildError(f"the commands made neither {' nor '.join(MADE)}")
         made.replace(built)
 
 
