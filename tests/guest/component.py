@@ -17,7 +17,9 @@ from wasmtime import component
 
 PACKAGE = "hostcore:module/{}@1.0.0"
 EXPORTS = {
-    "lifecycle": ("initialize", "get-capabilities", "handle-message", "execute", "get-state", "restore-state", "shutdown"),
+    "lifecycle": (
+        "initialize", "get-capabilities", "handle-message", "execute", "get-state", "restore-state", "shutdown",
+    ),  # fmt: skip
     "hooks": ("implemented", "call"),
 }
 MIB = 1024 * 1024
@@ -92,7 +94,7 @@ class Component:
         self._component = self._compiled(file)
 
     def _compiled(self, file: Path) -> component.Component:
-        kept = file.with_suffix(f".{version("wasmtime")}.test.cwasm")
+        kept = file.with_suffix(f".{version('wasmtime')}.test.cwasm")
         if kept.is_file():
             return component.Component.deserialize_file(self.engine, str(kept))
         made = component.Component(self.engine, file.read_bytes())

@@ -62,7 +62,8 @@ def export_name(function: str) -> str:
 class CoreCode:
     """A compiled core module, linked to the host; instances share it.  See `Code`."""
 
-    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath) -> None:
+    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
+        self.memories = memories
         self._engine, self._module, self._ticker, self._path = engine, module, ticker, path
         self.problems = [*_import_problems(module), *_export_problems(module)]
         self._runners: dict[int, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ def dead_of(error: BaseException) -> Dead:
         return error
     if isinstance(error, TimeUp):
         return Dead("overran its time and was stopped")
+    if isinstance(error, (CancelledError, GeneratorExit)):
+        return Dead("was stopped: its time was up, or nobody waits for it any more")
     text = printable(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     code = getattr(error, "code", None)

@@ -61,6 +61,12 @@ class ThreadRunner:
         self._keep_ticking(work)
         try:
             await asyncio.wait({work})
+        except BaseException as exc:  # nobody waits any more: the thread ends when it asks the host, or at the deadline
+            self.kill(dead_of(exc))
+            if self._asked is not None:
+                self._asked.cancel()
+            raise
+        try:
             work.result()
             return end()
         except Dead as dead:
@@ -70,11 +76,6 @@ class ThreadRunner:
                 raise failure from None
             if _INTERRUPTED in dead.reason:
                 raise TimeUp from None
-            raise
-        except BaseException as exc:  # nobody waits any more: the thread ends when it asks the host, or at the deadline
-            self.kill(dead_of(exc))
-            if self._asked is not None:
-                self._asked.cancel()
             raise
 
     def _keep_ticking(self, work: asyncio.Future[Any]) -> None:
