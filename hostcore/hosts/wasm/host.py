@@ -19,12 +19,12 @@ from hostcore.hosts.wasm.choosing import choose
 from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
+from hostcore.hosts.wasm.counting import memories_of
 from hostcore.hosts.wasm.guests import Code, Guest
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
 from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
-from hostcore.hosts.wasm.outcomes import Dead
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
@@ -32,7 +32,6 @@ from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
 from hostcore.packages.locating import Release
 
-_MOST_MEMORIES = 4
 _LARGEST = 512 * 1024**2
 
 
@@ -58,21 +57,13 @@ class WasmHost:
             raise LoadError(release.name, label=release.label, problems=code.problems)
         per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
         lines = RateLimit(per_second, job.limits.output or LINE)
-        host = HostCalls(release.name, release.version, job.number, job.grants, lines)
+        host = HostCalls(release.name, release.version, job.number, job.grants, lines, job.message_limit)
 
         async def make(host: HostCalls, until: float) -> Guest:
-            while True:
-                streams = Streams(release.name, lines)
-                memories = job.limits.memories or code.memories
-                store = make_store(self._engine(settings), job, streams, memories)
-                try:
-                    guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
-                except Dead as dead:
-                    if job.limits.memories or code.memories >= _MOST_MEMORIES or not dead.wants_memories:
-                        raise
-                    code.memories += 1  # nobody said how many it has
-                else:
-                    return guest
+            streams = Streams(release.name, lines)
+            store = make_store(self._engine(settings), job, streams, code.memories)
+            guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
+            return guest
 
         instance = WasmInstance(job, make, host, code, self._tools.loop)
         try:
@@ -101,7 +92,7 @@ class WasmHost:
                 seconds=self._config.compile_time, memory=self._config.compile_memory,
             )  # fmt: skip
             make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
-            code = make(engine, made, self._ticker, self._path)
+            code = make(engine, made, self._ticker, self._path, memories_of(data, kind))
             assert code is not None
             self._codes[key] = code
         return code
