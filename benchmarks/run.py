@@ -26,8 +26,9 @@ HERE = Path(__file__).parent
 PICTURES = HERE.parent / "docs" / "images"
 SUBJECTS = (
     "request", "clients", "throughput", "modules", "discovery", "importing", "reload", "memory", "soak", "guard",
+    "wasm_calls",
 )  # fmt: skip
-LIBRARIES = ("hostcore", "msgspec", "pluggy", "pykka", "stevedore", "importlib-metadata")
+LIBRARIES = ("hostcore", "msgspec", "pluggy", "pykka", "stevedore", "importlib-metadata", "wasmtime", "extism")
 
 
 def cpu_model() -> str:
