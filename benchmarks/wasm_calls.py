@@ -145,9 +145,8 @@ async def measure(seconds: float) -> Result:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(scratch())
         native = write_project(folder / "native", ["native"], code=guests.NATIVE)
-        policy = {"grants": {kind: guests.GRANTS for kind in KINDS}}
-        modules = {"JavaScript": {"limits": {"memories": 2}}}
-        config = {"state_dir": str(folder), "policy": policy, "modules": modules}
+        policy = {"grants": dict.fromkeys(KINDS, guests.GRANTS)}
+        config = {"state_dir": str(folder), "policy": policy, "modules": guests.LIMITS}
         system = await stack.enter_async_context(ModuleSystem(config))
         await system.load("native", source=native)
         for kind in KINDS:

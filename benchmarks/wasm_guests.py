@@ -48,10 +48,12 @@ class Echo:
         return message.payload
 '''
 GRANTS = ("kv", "bus.request:native")
+LIMITS = {"JavaScript": {"limits": {"memories": 2}}}
+"""The configuration of the modules that need one."""
 
 
 def guest(name: str) -> Path:
-    """Return the file of a guest: "component", "core", "extism" (of C), "JavaScript", "Python", "Python, SDK"."""
+    """Return the file of a guest: "component", "core", "extism" (of C), "JavaScript", "Python"."""
     if name in _OWN:
         sources = {file: HERE / "guests" / file for file in _OWN[name].sources}
         return building.build_as(f"bench-{name}", _OWN[name], sources)
@@ -70,16 +72,17 @@ def payload(size: int) -> dict[str, Any]:
     return {**fields, "text": "x" * rest}
 
 
-def _instance(system: ModuleSystem, name: str) -> Any:
+def instance(system: ModuleSystem, name: str) -> Any:
+    """Return what runs a loaded module's guests."""
     assert system._parts is not None
     return system._parts.bus.cells[name].instance
 
 
 def live(system: ModuleSystem, name: str) -> Any:
     """Return the guest behind a loaded module, to be called without any of the rest."""
-    return _instance(system, name)._guest
+    return instance(system, name)._guest
 
 
 def remember(system: ModuleSystem, name: str, key: str, value: Any) -> None:
     """Put a value into a module's own store, where only its guest could."""
-    _instance(system, name)._host.context.kv.set(key, value)
+    instance(system, name)._host.context.kv.set(key, value)

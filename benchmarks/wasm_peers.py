@@ -20,11 +20,9 @@ class PublicComponent:
     """A component, called through wasmtime's public interface."""
 
     def __init__(self, path: Path) -> None:
-        engine = wasmtime.Engine()
-        code = comp.Component(engine, path.read_bytes())
-        self._store = wasmtime.Store(engine)
-        self._store.set_wasi(wasmtime.WasiConfig())
-        linker = comp.Linker(engine)
+        self._engine = engine = wasmtime.Engine()
+        self._code = code = comp.Component(engine, path.read_bytes())
+        self._linker = linker = comp.Linker(engine)
         linker.allow_shadowing = True
         linker.add_wasip2()
         imports: dict[str, Any] = code.type.imports(engine)
@@ -34,12 +32,18 @@ class PublicComponent:
                     for function, kind in imports[name].ty.exports(engine).items():
                         if isinstance(kind.ty, comp.FuncType):
                             interface.add_func(function, lambda *_: VALUE)
-        instance = linker.instantiate(self._store, code)
+        self._store, instance = self.instantiate()
         outer = instance.get_export_index(self._store, HANDLE[0])
         assert outer is not None
         place = instance.get_export_index(self._store, HANDLE[1], outer)
         assert place is not None
         self._function: Any = instance.get_func(self._store, place)
+
+    def instantiate(self) -> tuple[wasmtime.Store, comp.Instance]:
+        """Return a new instance, in a store of its own."""
+        store = wasmtime.Store(self._engine)
+        store.set_wasi(wasmtime.WasiConfig())
+        return store, self._linker.instantiate(store, self._code)
 
     def call(self, topic: str, payload: str) -> Any:
         """Return the reply."""
@@ -50,14 +54,20 @@ class PublicCore:
     """A core module, called through wasmtime's public interface."""
 
     def __init__(self, path: Path) -> None:
-        engine = wasmtime.Engine()
-        code = wasmtime.Module(engine, path.read_bytes())
-        self._store = wasmtime.Store(engine)
-        linker = wasmtime.Linker(engine)
-        linker.define_unknown_imports_as_traps(code)
-        exports: Any = linker.instantiate(self._store, code).exports(self._store)
+        self._engine = engine = wasmtime.Engine()
+        self._code = wasmtime.Module(engine, path.read_bytes())
+        self._linker = wasmtime.Linker(engine)
+        for each in self._code.imports:  # `echo` calls none of them
+            self._linker.define_func(each.module, each.name or "", each.type, lambda *_: 0)
+        self._store, instance = self.instantiate()
+        exports: Any = instance.exports(self._store)
         self._memory, self._buffer = exports["memory"], exports["hc_buf"]
         self._handle = exports["hc_handle_message"]
+
+    def instantiate(self) -> tuple[wasmtime.Store, wasmtime.Instance]:
+        """Return a new instance, in a store of its own."""
+        store = wasmtime.Store(self._engine)
+        return store, self._linker.instantiate(store, self._code)
 
     def call(self, topic: bytes, payload: bytes) -> bytes:
         """Return the reply."""
