@@ -274,6 +274,12 @@ class CallCycleError(DeliveryError):
         self.trail = tuple(trail)
 
 
+class NetworkError(DeliveryError):
+    """What a module asked for over the network did not come: no such host, no connection, a broken reply."""
+
+    code = "HC406"
+
+
 class HostError(HostcoreError):
     """What runs a module failed: the supervisor has to act."""
 
@@ -315,6 +321,27 @@ class DeniedError(HostcoreError, PermissionError):
 
     code = "HC601"
     exit_code = 12
+
+
+class EgressError(DeniedError):
+    """A module may not connect there.
+
+    Attributes:
+        host: The name or address that it asked for.
+        port: The port.
+        address: The address that the name stands for, if that is what was refused, or "".
+        reason: Why it was refused.
+    """
+
+    code = "HC602"
+
+    def __init__(self, module: str, host: str, port: int, reason: str, *, address: str = "", hint: str = "") -> None:
+        via = f" ({address})" if address and address != host else ""
+        super().__init__(f"{module!r} may not connect to {host}:{port}{via}: {reason}", hint=hint)
+        self.host = host
+        self.port = port
+        self.address = address
+        self.reason = reason
 
 
 class StoreError(HostcoreError):

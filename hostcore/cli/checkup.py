@@ -54,9 +54,9 @@ def checks(config_file: Path | None, host_name: str | None) -> list[tuple[str, I
     scan = Discovery().scan()
     return [
         ("versions", _versions()), ("configuration", iter([configuration])), ("dependencies", _dependencies()),
-        ("guard", _guard(config)), ("directories", _directories(config)), ("index", _index(config)),
-        ("discovery", _discovery(scan)), ("modules", _modules(config, scan)), ("host", _host(config)),
-        ("generations", _generations()),
+        ("guard", _guard(config)), ("webassembly", _webassembly(config)), ("directories", _directories(config)),
+        ("index", _index(config)), ("discovery", _discovery(scan)), ("modules", _modules(config, scan)),
+        ("host", _host(config)), ("generations", _generations()),
     ]  # fmt: skip
 
 
@@ -108,6 +108,21 @@ def _guard(config: HostConfig) -> Iterator[Finding]:
         "off": "off: a handler that overruns is not stopped",
     }
     yield Finding("guard", "note" if guard.kind == "off" else "ok", means[guard.kind])
+
+
+def _webassembly(config: HostConfig) -> Iterator[Finding]:
+    try:
+        from hostcore.hosts.wasm.choosing import choose
+
+        path, reason = choose(config.wasm.calls)
+    except (ImportError, OSError, RuntimeError) as error:
+        yield Finding("webassembly", "wrong", f"guests cannot run: {error}", "python -m pip install --upgrade hostcore")
+        return
+    if path.name == "fast":
+        yield Finding("webassembly", "ok", "guests are called on the fast path")
+    else:
+        yield Finding("webassembly", "note", f"guests are called on the plain path, which is slower: {reason}",
+                      "install a wasmtime in the range that hostcore names, or set wasm.calls to 'auto'")  # fmt: skip
 
 
 def _directories(config: HostConfig) -> Iterator[Finding]:

@@ -4,7 +4,8 @@
     bus.send:log.*   bus.request:parser    bus.subscribe:repo.>       kv   clock   random   spawn
 
 Targets of the `bus` kinds are topic patterns (`*` one word, `>` the rest), those of `fs` are directories with all
-below them; others match to the letter, or with `*` everything.
+below them.  A `net` target without a port stands for all ports of that host, which is a name or an address: a name
+never stands for an address, nor the other way round.  Others match to the letter, or with `*` everything.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TARGETED = {
 
 _KINDS = sorted(BARE | TARGETED.keys())
 _TARGETS = {
-    "net": re.compile(r"\*|(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"),
+    "net": re.compile(r"\*|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)(?::([0-9]{1,5}))?"),
     "env": re.compile(r"\*|[A-Za-z_][A-Za-z0-9_]*"),
     "cap": re.compile(rf"\*|{NAME.pattern}"),
 }
@@ -61,7 +62,9 @@ class Permission:
             return includes(self.target, other.target)
         if self.kind.startswith("fs."):
             return PurePosixPath(other.target).is_relative_to(self.target)
-        return self.target in ("*", other.target)
+        if self.target in ("*", other.target):
+            return True
+        return self.kind == "net" and self.target == _without_port(other.target)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Permission) and (self.kind, self.target) == (other.kind, other.target)
@@ -82,6 +85,7 @@ def _checked_target(kind: str, target: str) -> str:
     Raises:
         ValueError: It does not fit `kind`.
     """
+    given = target
     if len(target) > 4096 or not target.isprintable():
         fits = False
     elif kind.startswith("bus."):
@@ -90,9 +94,35 @@ def _checked_target(kind: str, target: str) -> str:
         path = PurePosixPath(target)
         fits = path.is_absolute() and ".." not in path.parts
         target = "/" + str(path).lstrip("/")  # POSIX lets two leading slashes stand for another root
+    elif kind == "net":
+        target = _net_target(target)
+        fits = bool(target)
     else:
         fits = _TARGETS[kind].fullmatch(target) is not None
     if not fits:
         wanted = "an absolute path without '..'" if kind.startswith("fs.") else "a target"
-        raise ValueError(f"permission {kind!r} needs {wanted}, as in '{kind}:{TARGETED[kind]}'; got {shorten(target)}")
+        raise ValueError(f"permission {kind!r} needs {wanted}, as in '{kind}:{TARGETED[kind]}'; got {shorten(given)}")
     return target
+
+
+def _net_target(target: str) -> str:
+    """Return `target` with its host in lower case, an IPv6 address and the port in short form; "" if it is none."""
+    match = _TARGETS["net"].fullmatch(target)
+    if match is None or target == "*":
+        return target if match else ""
+    host, port = match[1].lower(), match[2]
+    if host.startswith("["):
+        import ipaddress
+
+        try:
+            host = f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+        except ValueError:
+            return ""
+    if port is None:
+        return host
+    return f"{host}:{int(port)}" if 1 <= int(port) <= 65535 else ""
+
+
+def _without_port(target: str) -> str:
+    host, colon, port = target.rpartition(":")
+    return host if colon and port.isdigit() and not target.endswith("]") else target

@@ -242,7 +242,7 @@ class Loader:
             copy.context.close()
             copy.context = None
         if ports is not None:
-            ports.close()
+            await ports.close()
         return Remains(copy.number, copy.release.version, instance, await instance.close())
 
     async def leaks(self, gone: Iterable[Remains]) -> list[tuple[str, ...]]:

@@ -15,6 +15,8 @@ from hostcore.messaging import wire
 from hostcore.messaging.bus import Bus, Sender
 from hostcore.messaging.cell import Cell
 from hostcore.messaging.topics import bad_pattern
+from hostcore.runtime import http
+from hostcore.runtime.http import HttpClient
 from hostcore.runtime.kv import KeyValueStore
 
 
@@ -36,12 +38,14 @@ class ModulePorts:
         services: Mapping[str, Any], kv_directory: Callable[[], Path],
     ) -> None:  # fmt: skip
         self._sender = Sender(name, grants)
+        self._grants = grants
         self._bus = bus
         self._cell = cell
         self._subscribed = subscribed
         self._services = services
         self._kv_directory = kv_directory
         self._store: KeyValueStore | None = None
+        self._http: HttpClient | None = None
         self.serving = False
 
     async def request(self, target: str, payload: Any, *, topic: str, timeout: float | None) -> Any:
@@ -90,11 +94,7 @@ class ModulePorts:
     async def invoke(self, capability: str, operation: str, arguments: dict[str, Any]) -> Any:
         """See `Context.invoke`.  Arguments and result are encoded, as everywhere between modules and host."""
         self._require("cap", capability)
-        service = self._services.get(capability)
-        if service is None:
-            raise UnknownModuleError(
-                f"the host has no service {capability!r}", hint=did_you_mean(capability, self._services)
-            )
+        service = self._service(capability)
         method = None if operation.startswith("_") else getattr(service, operation, None)
         if not callable(method):
             known = [n for n in dir(service) if not n.startswith("_")]
@@ -110,6 +110,21 @@ class ModulePorts:
                            limit=self._bus.message_limit)  # fmt: skip
         return wire.decode_raw(data)
 
+    def _service(self, capability: str) -> Any:
+        """Return the program's service of that name, or else hostcore's own."""
+        service = self._services.get(capability)
+        if service is not None:
+            return service
+        if capability != http.CAPABILITY:
+            hint = did_you_mean(capability, {*self._services, http.CAPABILITY})
+            raise UnknownModuleError(f"the host has no service {capability!r}", hint=hint)
+        if self._http is None:
+            bus = self._bus
+            self._http = HttpClient(
+                self._sender.name, self._grants, limit=bus.message_limit, timeout=bus.request_timeout
+            )
+        return self._http.service
+
     def open_store(self) -> KeyValueStore:
         """Return the module's key-value store."""
         self._require("kv", "")
@@ -117,8 +132,10 @@ class ModulePorts:
             self._store = KeyValueStore(self._kv_directory(), self._sender.name)
         return self._store
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close what was opened."""
+        if self._http is not None:
+            await self._http.close()
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -322,7 +322,7 @@ LIMITS = st.builds(Limits, memory=st.none() | st.integers(1, 9), execute=st.none
 
 @given(LIMITS, LIMITS, LIMITS)
 def test_no_limit_is_above_the_ceiling(limits, ceiling, usual):
-    """Whatever is asked for, what holds is at most the ceiling and at most what was asked; a second cut does nothing."""
+    """What holds is at most the ceiling and at most what was asked; a second cut does nothing."""
     found = limits.bounded(ceiling, usual)
     for name in ("memory", "execute", "fuel"):
         own, top, default = (getattr(each, name) for each in (limits, ceiling, usual))

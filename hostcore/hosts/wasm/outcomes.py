@@ -29,6 +29,10 @@ class Dead(Exception):
         self.reason = reason
         self.trace = trace
 
+    def again(self) -> Dead:
+        """Return the same anew, to keep or to raise: without the frames that this one has passed."""
+        return Dead(self.reason, self.trace)
+
 
 class OutOfMemory(Exception):
     """A pointer or length of the guest's leaves its memory."""

@@ -63,6 +63,7 @@ class Fiber:
         self._ticker = ticker
         self._busy = False
         self._closing = False
+        self._left = 0  # the future of a suspended call whose coroutine has not begun
         self._epoch = -1
         self._by_context = by_context
         self.context = lib.address(store._context())
@@ -83,7 +84,7 @@ class Fiber:
             BaseException: What a host function raised, such as KeyboardInterrupt.
         """
         if self.dead is not None:
-            raise self.dead
+            raise self.dead.again()
         if self._busy:
             raise Dead("was called while another call is in hand")  # the library itself would let it through
         self._busy = True
@@ -102,6 +103,7 @@ class Fiber:
             self.kill(dead_of(exc))
             raise
         if not done:
+            self._left = future
             return self._drive(future, end, until)
         lib.future_delete(future)
         self._busy = False
@@ -119,6 +121,9 @@ class Fiber:
 
     async def _drive(self, future: int, end: Callable[[], Any], until: float) -> Any:
         """Poll until the call has ended; a cancellation, or what stops it, ends the guest."""
+        if not self._left:
+            raise Dead("was closed")
+        self._left = 0
         try:
             while True:
                 asked = self.asked
@@ -137,13 +142,13 @@ class Fiber:
             self.kill(dead_of(exc))
             raise
         finally:
-            if self.asked is not None:
-                self.asked.coroutine.close()
-                self.asked = None
             self._drop(future)
         return self._end(end)
 
     def _drop(self, future: int) -> None:
+        if self.asked is not None:
+            self.asked.coroutine.close()
+            self.asked = None
         lib.future_delete(future)  # one that has not ended is taken down with its stack
         self._busy = False
         if self._closing:
@@ -162,13 +167,16 @@ class Fiber:
     def kill(self, dead: Dead) -> None:
         """Let nothing be called any more."""
         if self.dead is None:
-            self.dead = dead
+            self.dead = dead.again()
 
     def close(self) -> None:
         """Free the store: at once, or when the call in hand has been dropped."""
         self.kill(Dead("was closed"))
         self._closing = True
-        if not self._busy:
+        if self._left:  # thrown away before it began: nobody else will
+            left, self._left = self._left, 0
+            self._drop(left)
+        elif not self._busy:
             self._shut()
 
     def _shut(self) -> None:

@@ -44,7 +44,7 @@ class ThreadRunner:
     def run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float = inf) -> Any:
         """Return a coroutine that makes the call; see `Runner.run`."""
         if self.dead is not None:
-            raise self.dead
+            raise self.dead.again()
         if self._busy:
             raise Dead("was called while another call is in hand")
         self._busy = True
@@ -103,7 +103,7 @@ class ThreadRunner:
     def kill(self, dead: Dead) -> None:
         """Let nothing be called any more."""
         if self.dead is None:
-            self.dead = dead
+            self.dead = dead.again()
 
     def close(self) -> None:
         """Free the store, after the call in hand."""
