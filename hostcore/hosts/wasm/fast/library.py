@@ -11,9 +11,17 @@ from wasmtime import Trap, WasmtimeError
 from wasmtime import _ffi as ffi
 
 
-def bind(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """Return a function of the library with types of our own."""
-    function: Any = ffi.dll[name]  # a fresh object: the types that wasmtime's own has stay as they are
+# A second face of the library, whose functions keep the interpreter's lock.
+_held = ctypes.PyDLL(ffi.dll._name, handle=ffi.dll._handle)
+
+
+def bind(name: str, result: Any, *arguments: Any, runs_guest: bool = False) -> Callable[..., Any]:
+    """Return a function of the library with types of our own.
+
+    One that runs no guest code keeps the interpreter's lock: it takes less time than giving the lock away, after which
+    another thread may keep it for 5 ms.
+    """
+    function: Any = (ffi.dll if runs_guest else _held)[name]  # a fresh object: wasmtime's own keep their types
     function.restype = result
     function.argtypes = arguments
     return function  # type: ignore[no-any-return]
@@ -39,7 +47,7 @@ call_async = bind(
 instantiate_async = bind(
     "wasmtime_component_linker_instantiate_async", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p
 )
-poll = bind("wasmtime_call_future_poll", c_bool, c_void_p)
+poll = bind("wasmtime_call_future_poll", c_bool, c_void_p, runs_guest=True)
 future_delete = bind("wasmtime_call_future_delete", None, c_void_p)
 set_deadline = bind("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
 # Its header promises an error; the library returns nothing.
