@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Generator
-from ctypes import addressof, c_uint64, c_void_p
+from ctypes import addressof, c_char_p, c_uint64, c_void_p
 from math import inf
 from typing import Any
 
@@ -12,7 +12,7 @@ from wasmtime import Store
 from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.values import StringSlot, read_bytes, read_text, reader
+from hostcore.hosts.wasm.fast.values import read_bytes, read_text, reader
 from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
 from hostcore.hosts.wasm.ticker import Ticker
 
@@ -194,24 +194,28 @@ class Function:
             raise TypeError("its arguments are not all strings")
         self._read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
         self._handle = function._func  # 16 bytes that the library reads at each call
+        # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
+        # which the second array keeps alive.
         count = len(kind.params)
-        self._arguments = (StringSlot * max(1, count))()
-        self._slots = [self._arguments[index] for index in range(count)]
-        for slot in self._slots:
-            slot.kind = lib.KIND_STRING
+        self._arguments = (c_uint64 * (4 * max(1, count)))()
+        self._texts = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
+        self._places = range(1, 4 * count, 4)
+        for place in self._places:
+            self._arguments[place - 1] = lib.KIND_STRING
         self._result = (c_uint64 * 4)()
         self._error = c_void_p(0)
         self._target = addressof(self._result)
-        self._call = (
-            addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
+        self._call = lib.prepared(
+            lib.call_async, addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
             self._target, 0 if self._read is None else 1, addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *arguments: bytes) -> int:
         """Start a call and return its future."""
-        for slot, data in zip(self._slots, arguments, strict=True):
-            slot.size = len(data)
-            slot.data = data
+        sizes, texts = self._arguments, self._texts
+        for place, data in zip(self._places, arguments, strict=True):
+            sizes[place] = len(data)
+            texts[place + 1] = data
         return lib.call_async(*self._call)  # type: ignore[no-any-return]
 
     def end(self) -> Any:
