@@ -14,7 +14,7 @@ from hostcore.hosts.wasm import interface
 from hostcore.hosts.wasm.guests import LISTS, settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead
-from hostcore.hosts.wasm.paths import CallPath, Runner
+from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.signatures import signature
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.ticker import Ticker
@@ -122,11 +122,12 @@ class ComponentGuest:
         self, path: CallPath, store: Store, runner: Runner, instance: Instance, places: dict[str, ExportIndex]
     ) -> None:
         self._runner = runner
-        self._functions: dict[str, Any] = {}
+        self._functions: dict[str, Steps] = {}
         for name, place in places.items():
             function = instance.get_func(store, place)
             assert function is not None
-            self._functions[name] = path.function(store, function, function.type(store), text=name in LISTS)
+            bound = path.function(store, function, function.type(store), text=name in LISTS)
+            self._functions[name] = bound.begin, bound.end
         self.hooks = frozenset(hook for hook, name in _HOOKS.items() if f"lifecycle.{name}" in self._functions)
         self.tells_hooks = "hooks.implemented" in self._functions
 
@@ -137,8 +138,8 @@ class ComponentGuest:
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
-        function = self._functions[name]
-        return self._runner.run(lambda: function.begin(*arguments), function.end, until)
+        begin, end = self._functions[name]
+        return self._runner.run(begin, end, until, arguments)
 
     def close(self) -> None:
         """Free the store."""

@@ -15,7 +15,7 @@ from hostcore.hosts.wasm.abi import MASK, HostAbi
 from hostcore.hosts.wasm.guests import LISTS, settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused
-from hostcore.hosts.wasm.paths import CallPath, Runner
+from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.ticker import Ticker
 
@@ -95,13 +95,17 @@ class CoreGuest:
         self._start = exports.get("_initialize")
         self._pointer = self._capacity = 0
         self._functions = {
-            function: path.core_function(store, exports[export_name(function)], ("i32",) * count)
+            function: self._steps(function, path.core_function(store, exports[export_name(function)], ("i32",) * count))
             for function, count in _HOOKS.items()
             if export_name(function) in exports
         }
         names = (name.removeprefix("lifecycle.").replace("-", "_") for name in self._functions if "lifecycle" in name)
         self.hooks = frozenset(names)
         self.tells_hooks = "hooks.implemented" in self._functions
+
+    def _steps(self, name: str, function: Any) -> Steps:
+        read = self._read_list if name in LISTS else self._read
+        return function.begin, lambda: read(function.end())
 
     async def begin(self, until: float) -> None:
         """Start a WASI reactor, and make sure of the ABI.
@@ -123,34 +127,33 @@ class CoreGuest:
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
-        size = sum(map(len, arguments))
-        if size <= self._capacity:
-            return self._call(name, arguments, until)
-        buffer = self._buffer
-        outcome = self._runner.run(lambda: buffer.begin(size), buffer.end, until)
+        data = b"".join(arguments)
+        lengths = [*map(len, arguments)]
+        if len(data) <= self._capacity:
+            return self._call(name, data, lengths, until)
+        outcome = self._runner.run(self._buffer.begin, self._buffer.end, until, (len(data),))
         if type(outcome) is CoroutineType:
-            return self._call_later(outcome, size, name, arguments, until)
-        self._take_buffer(outcome, size)
-        return self._call(name, arguments, until)
+            return self._call_later(outcome, name, data, lengths, until)
+        self._take_buffer(outcome, len(data))
+        return self._call(name, data, lengths, until)
 
-    async def _call_later(self, outcome: Any, size: int, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
-        self._take_buffer(await outcome, size)
-        return await settled(self._call(name, arguments, until))
+    async def _call_later(self, outcome: Any, name: str, data: bytes, lengths: list[int], until: float) -> Any:
+        self._take_buffer(await outcome, len(data))
+        return await settled(self._call(name, data, lengths, until))
 
     def _take_buffer(self, pointer: int, size: int) -> None:
         if not pointer & MASK:
             raise Refused({"code": "memory", "message": f"it has no room for {size:,} bytes", "details": None})
         self._pointer, self._capacity = pointer & MASK, size
 
-    def _call(self, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
-        function = self._functions[name]
+    def _call(self, name: str, data: bytes, lengths: list[int], until: float) -> Any:
+        begin, end = self._functions[name]
         try:
-            if self._runner.dead is None and arguments:
-                self._memory.write(self._pointer, b"".join(arguments))
+            if data and self._runner.dead is None:
+                self._memory.write(self._pointer, data)
         except OutOfMemory as exc:
             raise self._hostile(exc) from None
-        read = self._read_list if name in LISTS else self._read
-        return self._runner.run(lambda: function.begin(*map(len, arguments)), lambda: read(function.end()), until)
+        return self._runner.run(begin, end, until, lengths)
 
     def _hostile(self, error: OutOfMemory) -> Dead:
         dead = Dead(error.reason)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hostcore.hosts.wasm.outcomes import Dead
+
+Steps = tuple[Callable[..., Any], Callable[[], Any]]
+"""How a call begins, and how it ends."""
 
 
 class Runner(Protocol):
@@ -17,8 +20,10 @@ class Runner(Protocol):
 
     dead: Dead | None
 
-    def run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float = ...) -> Any:
-        """Make a call that `begin` starts and `end` ends: its result, or a coroutine that returns it."""
+    def run(
+        self, begin: Callable[..., Any], end: Callable[[], Any], until: float = ..., arguments: Sequence[Any] = ()
+    ) -> Any:
+        """Make a call that `begin(*arguments)` starts and `end()` ends: its result, or a coroutine that returns it."""
         ...
 
     def kill(self, dead: Dead) -> None:
@@ -48,5 +53,5 @@ class CallPath(NamedTuple):
     memory: Callable[..., Any]
     add_function: Callable[..., None]
     define: Callable[..., None]
-    instantiate: Callable[..., tuple[Callable[[], Any], Callable[[], Any]]]
-    core_instantiate: Callable[..., tuple[Callable[[], Any], Callable[[], Any]]]
+    instantiate: Callable[..., Steps]
+    core_instantiate: Callable[..., Steps]

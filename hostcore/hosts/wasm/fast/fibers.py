@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from ctypes import addressof, c_char_p, c_uint64, c_void_p
 from math import inf
 from typing import Any
@@ -71,13 +71,16 @@ class Fiber:
         store.set_epoch_deadline(_SLICES)
         lib.yield_at_deadline(self.context, 1)
 
-    def run(self, begin: Callable[[], int], end: Callable[[], Any], until: float = inf) -> Any:
+    def run(
+        self, begin: Callable[..., int], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
+    ) -> Any:
         """Make a call: its result, or a coroutine that returns it.
 
         Args:
-            begin: Starts the call and returns its future.
+            begin: Starts the call with `arguments` and returns its future.
             end: Returns the result, or raises what the library says.
             until: When the guest is stopped, in seconds of `time.monotonic()`; what it waits for does not count.
+            arguments: Of `begin`.
 
         Raises:
             Dead: The guest trapped now, or did before; from then on nothing can be called.
@@ -91,7 +94,7 @@ class Fiber:
         try:
             if self._fuel is not None:
                 self._store.set_fuel(self._fuel)
-            future = begin()
+            future = begin(*arguments)
         except BaseException:
             self._busy = False
             raise

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ctypes import addressof, c_void_p
-from typing import Any
 
 from wasmtime import Instance, Linker, Module
 from wasmtime import _ffi as ffi
@@ -15,9 +13,7 @@ from hostcore.hosts.wasm.fast.callbacks import add_function
 from hostcore.hosts.wasm.fast.core import Bytes, CoreFunction, define, raise_failed
 from hostcore.hosts.wasm.fast.fibers import Fiber, Function
 from hostcore.hosts.wasm.outcomes import dead_of
-from hostcore.hosts.wasm.paths import CallPath
-
-Steps = tuple[Callable[[], Any], Callable[[], Any]]
+from hostcore.hosts.wasm.paths import CallPath, Steps
 
 
 def fast_path() -> CallPath:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from wasmtime import Linker, Module
 from wasmtime import component as comp
 
-from hostcore.hosts.wasm.paths import CallPath
+from hostcore.hosts.wasm.paths import CallPath, Steps
 from hostcore.hosts.wasm.plain.functions import Bytes, CoreFunction, Function, add_function, define
 from hostcore.hosts.wasm.plain.threads import ThreadRunner, kept
-
-Steps = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 def plain_path() -> CallPath:

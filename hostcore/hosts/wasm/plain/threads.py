@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from math import ceil, inf
 from types import CoroutineType
 from typing import Any
@@ -41,7 +42,9 @@ class ThreadRunner:
         self._busy = self._closing = False
         runners[0] = self
 
-    def run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float = inf) -> Any:
+    def run(
+        self, begin: Callable[..., Any], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
+    ) -> Any:
         """Return a coroutine that makes the call; see `Runner.run`."""
         if self.dead is not None:
             raise self.dead.again()
@@ -49,7 +52,7 @@ class ThreadRunner:
             raise Dead("was called while another call is in hand")
         self._busy = True
         self._context = contextvars.copy_context()  # what is being handled: host functions run in it
-        return self._run(begin, end, until)
+        return self._run(partial(begin, *arguments), end, until)
 
     async def _run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float) -> Any:
         try:
