@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Engine, Store
 from wasmtime.component import Component, ExportIndex, FuncType, Instance, Linker
@@ -57,6 +57,13 @@ _WASI_PREFIXES = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "
 _HOOKS = {name.replace("-", "_"): name for name in interface.EXPORTS["lifecycle"]}
 
 
+class _Export(NamedTuple):
+    """A function that a component exports: where it is, and its type as the call path has it."""
+
+    place: ExportIndex
+    shape: Any
+
+
 class ComponentCode:
     """A compiled component, linked to the host; instances share it.
 
@@ -69,7 +76,7 @@ class ComponentCode:
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
         self._runners: dict[int, Any] = {}
         self._linker = self._link(self._runners) if path.shared and not self.problems else None
-        self._places: dict[str, ExportIndex] = {}
+        self._exports: dict[str, _Export] = {}
         if not self.problems:
             self._find_exports()
 
@@ -90,15 +97,19 @@ class ComponentCode:
         return linker
 
     def _find_exports(self) -> None:
-        for name in self._component.type.exports(self._engine):
+        exports: dict[str, Any] = self._component.type.exports(self._engine)
+        for name, item in exports.items():
             found = interface.split(name)
             if found is None or found[0] not in interface.EXPORTS:
                 continue
             outer = self._component.get_export_index(name)
+            declared = item.ty.exports(self._engine)
             for function in interface.EXPORTS[found[0]]:
                 place = self._component.get_export_index(function, outer)
                 if place is not None:
-                    self._places[f"{found[0]}.{function}"] = place
+                    called = f"{found[0]}.{function}"
+                    shape = self._path.shape(declared[function].ty, text=called in LISTS)
+                    self._exports[called] = _Export(place, shape)
 
     async def instantiate(
         self, store: Store, host: HostCalls, until: float, *, fuel: int | None, streams: Streams
@@ -109,7 +120,7 @@ class ComponentCode:
         try:
             begin, end = self._path.instantiate(self._linker or self._link(runners), self._component, runner)
             instance = await settled(runner.run(begin, end, until))
-            return ComponentGuest(self._path, store, runner, instance, self._places)
+            return ComponentGuest(self._path, store, runner, instance, self._exports)
         except BaseException:
             runner.close()
             raise
@@ -119,14 +130,14 @@ class ComponentGuest:
     """A component's instance in a store of its own."""
 
     def __init__(
-        self, path: CallPath, store: Store, runner: Runner, instance: Instance, places: dict[str, ExportIndex]
+        self, path: CallPath, store: Store, runner: Runner, instance: Instance, exports: Mapping[str, _Export]
     ) -> None:
         self._runner = runner
         self._functions: dict[str, Steps] = {}
-        for name, place in places.items():
-            function = instance.get_func(store, place)
+        for name, export in exports.items():
+            function = instance.get_func(store, export.place)
             assert function is not None
-            bound = path.function(store, function, function.type(store), text=name in LISTS)
+            bound = path.function(store, function, export.shape)
             self._functions[name] = bound.begin, bound.end
         self.hooks = frozenset(hook for hook, name in _HOOKS.items() if f"lifecycle.{name}" in self._functions)
         self.tells_hooks = "hooks.implemented" in self._functions

@@ -39,8 +39,9 @@ class CallPath(NamedTuple):
     """How guests are called.
 
     `runner(store, ticker, host, runners, fuel=, closed=)` makes a runner and enters it into `runners`; a linker whose
-    functions find their guest in there serves all guests if `shared`, else one.  `function(store, func, kind, string)`
-    and `core_function(store, func, kinds, results)` bind an export, `memory(store, memory)` a memory;
+    functions find their guest in there serves all guests if `shared`, else one.  `shape(kind, text=)` is what the guests
+    of a component share of an export; `function(store, func, shape)` and `core_function(store, func, kinds, results)`
+    bind an export, `memory(store, memory)` a memory;
     `add_function` and `define` put a host function into a linker; `instantiate` and `core_instantiate` return how to
     begin and end an instantiation, the latter giving the instance.
     """
@@ -48,6 +49,7 @@ class CallPath(NamedTuple):
     name: str
     shared: bool
     runner: Callable[..., Runner]
+    shape: Callable[..., Any]
     function: Callable[..., Any]
     core_function: Callable[..., Any]
     memory: Callable[..., Any]

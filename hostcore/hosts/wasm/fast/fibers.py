@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from ctypes import addressof, c_char_p, c_uint64, c_void_p
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Store
 from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.values import read_bytes, read_text, reader
+from hostcore.hosts.wasm.fast.values import Reader, read_bytes, read_text, reader
 from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
 from hostcore.hosts.wasm.ticker import Ticker
 
@@ -188,18 +188,33 @@ class Fiber:
             self._closed()
 
 
+class Shape(NamedTuple):
+    """The type of an exported function: how many strings it takes, and how its result is read."""
+
+    parameters: int
+    read: Reader | None
+
+
+def shape_of(kind: FuncType, *, text: bool = False) -> Shape:
+    """Return the shape of a function; strings in its result are read as bytes, or as `text`.
+
+    Raises:
+        TypeError: It is of no type of the interface.
+    """
+    if not all(isinstance(parameter, String) for _, parameter in kind.params):
+        raise TypeError("its arguments are not all strings")
+    read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+    return Shape(len(kind.params), read)
+
+
 class Function:
     """An exported function of a component whose arguments are all strings."""
 
-    def __init__(self, store: Store, function: Func, kind: FuncType, *, text: bool = False) -> None:
-        """Bind it; raises TypeError if it is of another shape than the interface says."""
-        if not all(isinstance(parameter, String) for _, parameter in kind.params):
-            raise TypeError("its arguments are not all strings")
-        self._read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+    def __init__(self, store: Store, function: Func, shape: Shape) -> None:
+        count, self._read = shape
         self._handle = function._func  # 16 bytes that the library reads at each call
         # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
         # which the second array keeps alive.
-        count = len(kind.params)
         self._arguments = (c_uint64 * (4 * max(1, count)))()
         self._texts = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
         self._places = range(1, 4 * count, 4)

@@ -11,7 +11,7 @@ from wasmtime import component as comp
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.callbacks import add_function
 from hostcore.hosts.wasm.fast.core import Bytes, CoreFunction, define, raise_failed
-from hostcore.hosts.wasm.fast.fibers import Fiber, Function
+from hostcore.hosts.wasm.fast.fibers import Fiber, Function, shape_of
 from hostcore.hosts.wasm.outcomes import dead_of
 from hostcore.hosts.wasm.paths import CallPath, Steps
 
@@ -20,7 +20,17 @@ def fast_path() -> CallPath:
     """Return it; raises RuntimeError if it does not know this wasmtime."""
     lib.check()
     return CallPath(
-        "fast", True, Fiber, Function, CoreFunction, Bytes, add_function, define, _instantiate, _core_instantiate
+        "fast",
+        True,
+        Fiber,
+        shape_of,
+        Function,
+        CoreFunction,
+        Bytes,
+        add_function,
+        define,
+        _instantiate,
+        _core_instantiate,
     )
 
 
