@@ -39,7 +39,7 @@ class CallPath(NamedTuple):
     """How guests are called.
 
     `runner(store, ticker, host, runners, fuel=, closed=)` makes a runner and enters it into `runners`; a linker whose
-    functions find their guest in there serves all guests if `shared`, else one.  `shape(kind, text=)` is what the guests
+    functions find their guest in there serves all guests if `shared`, else one.  `shape(kind, text=)` is what guests
     of a component share of an export; `function(store, func, shape)` and `core_function(store, func, kinds, results)`
     bind an export, `memory(store, memory)` a memory;
     `add_function` and `define` put a host function into a linker; `instantiate` and `core_instantiate` return how to
