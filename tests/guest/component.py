@@ -18,8 +18,14 @@ from wasmtime import component
 PACKAGE = "hostcore:module/{}@1.0.0"
 EXPORTS = {
     "lifecycle": (
-        "initialize", "get-capabilities", "handle-message", "execute", "get-state", "restore-state", "shutdown",
-    ),  # fmt: skip
+        "initialize",
+        "get-capabilities",
+        "handle-message",
+        "execute",
+        "get-state",
+        "restore-state",
+        "shutdown",
+    ),
     "hooks": ("implemented", "call"),
 }
 MIB = 1024 * 1024

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Engine, Store
 from wasmtime.component import Component, ExportIndex, FuncType, Instance, Linker
@@ -14,7 +14,7 @@ from hostcore.hosts.wasm import interface
 from hostcore.hosts.wasm.guests import LISTS, settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead
-from hostcore.hosts.wasm.paths import CallPath, Runner
+from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.signatures import signature
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.ticker import Ticker
@@ -57,6 +57,13 @@ _WASI_PREFIXES = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "
 _HOOKS = {name.replace("-", "_"): name for name in interface.EXPORTS["lifecycle"]}
 
 
+class _Export(NamedTuple):
+    """A function that a component exports: where it is, and its type as the call path has it."""
+
+    place: ExportIndex
+    shape: Any
+
+
 class ComponentCode:
     """A compiled component, linked to the host; instances share it.
 
@@ -65,16 +72,13 @@ class ComponentCode:
         memories: How many memories it declares.
     """
 
-    def __init__(
-        self, engine: Engine, component: Component, ticker: Ticker, path: CallPath, memories: int = 1
-    ) -> None:
+    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
         self.memories = memories
         self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
-        self.memories = 1
         self._runners: dict[int, Any] = {}
         self._linker = self._link(self._runners) if path.shared and not self.problems else None
-        self._places: dict[str, ExportIndex] = {}
+        self._exports: dict[str, _Export] = {}
         if not self.problems:
             self._find_exports()
 
@@ -95,15 +99,19 @@ class ComponentCode:
         return linker
 
     def _find_exports(self) -> None:
-        for name in self._component.type.exports(self._engine):
+        exports: dict[str, Any] = self._component.type.exports(self._engine)
+        for name, item in exports.items():
             found = interface.split(name)
             if found is None or found[0] not in interface.EXPORTS:
                 continue
             outer = self._component.get_export_index(name)
+            declared = item.ty.exports(self._engine)
             for function in interface.EXPORTS[found[0]]:
                 place = self._component.get_export_index(function, outer)
                 if place is not None:
-                    self._places[f"{found[0]}.{function}"] = place
+                    called = f"{found[0]}.{function}"
+                    shape = self._path.shape(declared[function].ty, text=called in LISTS)
+                    self._exports[called] = _Export(place, shape)
 
     async def instantiate(
         self, store: Store, host: HostCalls, until: float, *, fuel: int | None, streams: Streams
@@ -114,7 +122,7 @@ class ComponentCode:
         try:
             begin, end = self._path.instantiate(self._linker or self._link(runners), self._component, runner)
             instance = await settled(runner.run(begin, end, until))
-            return ComponentGuest(self._path, store, runner, instance, self._places)
+            return ComponentGuest(self._path, store, runner, instance, self._exports)
         except BaseException:
             runner.close()
             raise
@@ -124,14 +132,15 @@ class ComponentGuest:
     """A component's instance in a store of its own."""
 
     def __init__(
-        self, path: CallPath, store: Store, runner: Runner, instance: Instance, places: dict[str, ExportIndex]
+        self, path: CallPath, store: Store, runner: Runner, instance: Instance, exports: Mapping[str, _Export]
     ) -> None:
         self._runner = runner
-        self._functions: dict[str, Any] = {}
-        for name, place in places.items():
-            function = instance.get_func(store, place)
+        self._functions: dict[str, Steps] = {}
+        for name, export in exports.items():
+            function = instance.get_func(store, export.place)
             assert function is not None
-            self._functions[name] = path.function(store, function, function.type(store), text=name in LISTS)
+            bound = path.function(store, function, export.shape)
+            self._functions[name] = bound.begin, bound.end
         self.hooks = frozenset(hook for hook, name in _HOOKS.items() if f"lifecycle.{name}" in self._functions)
         self.tells_hooks = "hooks.implemented" in self._functions
 
@@ -142,8 +151,8 @@ class ComponentGuest:
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
-        function = self._functions[name]
-        return self._runner.run(lambda: function.begin(*arguments), function.end, until)
+        begin, end = self._functions[name]
+        return self._runner.run(begin, end, until, arguments)
 
     def close(self) -> None:
         """Free the store."""

@@ -16,7 +16,7 @@ from hostcore.hosts.wasm.abi import MASK, HostAbi
 from hostcore.hosts.wasm.guests import settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused
-from hostcore.hosts.wasm.paths import CallPath, Runner
+from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.text import printable
 from hostcore.hosts.wasm.ticker import Ticker
@@ -66,7 +66,6 @@ class CoreCode:
         self.memories = memories
         self._engine, self._module, self._ticker, self._path = engine, module, ticker, path
         self.problems = [*_import_problems(module), *_export_problems(module)]
-        self.memories = 1
         self._runners: dict[int, Any] = {}
         self._linker = self._link(self._runners) if path.shared and not self.problems else None
 
@@ -110,13 +109,18 @@ class CoreGuest:
         self._start = exports.get("_initialize")
         self._pointer = self._capacity = 0
         self._functions = {
-            function: path.core_function(store, exports[export_name(function)], ("i32",) * count)
+            function: self._steps(function, path.core_function(store, exports[export_name(function)], ("i32",) * count))
             for function, count in _HOOKS.items()
             if export_name(function) in exports
         }
         names = (name.removeprefix("lifecycle.").replace("-", "_") for name in self._functions if "lifecycle" in name)
         self.hooks = frozenset(names)
         self.tells_hooks = "hooks.implemented" in self._functions
+
+    def _steps(self, name: str, function: Any) -> Steps:
+        kind = _LISTS.get(name)
+        read: Callable[[int], Any] = self._read if kind is None else partial(self._read_list, kind)
+        return function.begin, lambda: read(function.end())
 
     async def begin(self, until: float) -> None:
         """Start a WASI reactor, and make sure of the ABI.
@@ -138,35 +142,33 @@ class CoreGuest:
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
-        size = sum(map(len, arguments))
-        if size <= self._capacity:
-            return self._call(name, arguments, until)
-        buffer = self._buffer
-        outcome = self._runner.run(lambda: buffer.begin(size), buffer.end, until)
+        data = b"".join(arguments)
+        lengths = [*map(len, arguments)]
+        if len(data) <= self._capacity:
+            return self._call(name, data, lengths, until)
+        outcome = self._runner.run(self._buffer.begin, self._buffer.end, until, (len(data),))
         if type(outcome) is CoroutineType:
-            return self._call_later(outcome, size, name, arguments, until)
-        self._take_buffer(outcome, size)
-        return self._call(name, arguments, until)
+            return self._call_later(outcome, name, data, lengths, until)
+        self._take_buffer(outcome, len(data))
+        return self._call(name, data, lengths, until)
 
-    async def _call_later(self, outcome: Any, size: int, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
-        self._take_buffer(await outcome, size)
-        return await settled(self._call(name, arguments, until))
+    async def _call_later(self, outcome: Any, name: str, data: bytes, lengths: list[int], until: float) -> Any:
+        self._take_buffer(await outcome, len(data))
+        return await settled(self._call(name, data, lengths, until))
 
     def _take_buffer(self, pointer: int, size: int) -> None:
         if not pointer & MASK:
             raise Refused({"code": "memory", "message": f"it has no room for {size:,} bytes", "details": None})
         self._pointer, self._capacity = pointer & MASK, size
 
-    def _call(self, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
-        function = self._functions[name]
+    def _call(self, name: str, data: bytes, lengths: list[int], until: float) -> Any:
+        begin, end = self._functions[name]
         try:
-            if self._runner.dead is None and arguments:
-                self._memory.write(self._pointer, b"".join(arguments))
+            if data and self._runner.dead is None:
+                self._memory.write(self._pointer, data)
         except OutOfMemory as exc:
             raise self._hostile(exc) from None
-        kind = _LISTS.get(name)
-        read: Callable[[int], Any] = self._read if kind is None else partial(self._read_list, kind)
-        return self._runner.run(lambda: function.begin(*map(len, arguments)), lambda: read(function.end()), until)
+        return self._runner.run(begin, end, until, lengths)
 
     def _hostile(self, error: OutOfMemory) -> Dead:
         dead = Dead(error.reason)

@@ -56,6 +56,7 @@ class WasmInstance:
         self._state: tuple[bytes, int] | None = None
         self._deaths = 0
         self._closed = False
+        self._times: dict[str, float] = {}
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "dead" if self._guest is None or self._guest.dead else "alive"
@@ -79,8 +80,11 @@ class WasmInstance:
         return hook in _BY_NAME or hook in self._job.third_party
 
     def _limit_of(self, hook: str) -> float:
-        value: float | None = getattr(self._job.limits, hook, None)
-        return self._job.hook_time if value is None else value
+        limit = self._times.get(hook)
+        if limit is None:
+            limit = getattr(self._job.limits, hook, None)
+            limit = self._times[hook] = self._job.hook_time if limit is None else limit
+        return limit
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -121,8 +125,13 @@ class WasmInstance:
     def finish(self, envelope: Envelope, result: Any) -> Reply:
         """Encode what the guest returned."""
         self._deaths = 0
-        what = f"the reply of {envelope.hook!r}" + (f" to {envelope.topic!r}" if envelope.topic else "")
         limit = self._job.message_limit
+        reply = payloads.reply_of(result, limit=limit)
+        return reply if reply is not None else self._refused(envelope, result, limit)
+
+    def _refused(self, envelope: Envelope, result: bytes, limit: int) -> Reply:
+        """Say what is wrong with a reply."""
+        what = f"the reply of {envelope.hook!r}" + (f" to {envelope.topic!r}" if envelope.topic else "")
         try:
             value = payloads.read(result, module=self.name, what=what, limit=limit)
             return wire.reply_of(value, module=self.name, what=what, limit=limit)

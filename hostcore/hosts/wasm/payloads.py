@@ -12,7 +12,7 @@ import msgspec
 
 from hostcore.errors import ContractError, LimitError
 from hostcore.messaging.schemas import read_plain
-from hostcore.messaging.wire import ENCODE_ERRORS, decode_raw
+from hostcore.messaging.wire import DECODE_ERRORS, ENCODE_ERRORS, NOTHING, Reply, decode_raw, encode_raw
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -63,6 +63,19 @@ def read(data: bytes | None, *, module: str, what: str, limit: int) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as exc:
         reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise ContractError(module, f"{what} is not JSON: {reason}", hint="return JSON text, in UTF-8") from None
+
+
+def reply_of(data: bytes | None, *, limit: int) -> Reply | None:
+    """Return what a guest wrote as a reply; None if anything is wrong with it: `read` says what."""
+    if data is None:
+        return NOTHING
+    if len(data) > limit:
+        return None
+    try:
+        reply = encode_raw(_decode(data))
+    except (*DECODE_ERRORS, *ENCODE_ERRORS):
+        return None
+    return Reply("", reply) if len(reply) <= limit else None
 
 
 def joined(parts: Mapping[str, bytes], names: Iterable[str]) -> bytes:

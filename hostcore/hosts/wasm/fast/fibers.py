@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
-from ctypes import addressof, c_uint64, c_void_p
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from ctypes import addressof, c_char_p, c_uint64, c_void_p
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Store
 from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.values import StringSlot, read_bytes, read_text, reader
+from hostcore.hosts.wasm.fast.values import Reader, read_bytes, read_text, reader
 from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
 from hostcore.hosts.wasm.ticker import Ticker
 
@@ -73,13 +73,16 @@ class Fiber:
         store.set_epoch_deadline(_SLICES)
         lib.yield_at_deadline(self.context, 1)
 
-    def run(self, begin: Callable[[], int], end: Callable[[], Any], until: float = inf) -> Any:
+    def run(
+        self, begin: Callable[..., int], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
+    ) -> Any:
         """Make a call: its result, or a coroutine that returns it.
 
         Args:
-            begin: Starts the call and returns its future.
+            begin: Starts the call with `arguments` and returns its future.
             end: Returns the result, or raises what the library says.
             until: When the guest is stopped, in seconds of `time.monotonic()`; what it waits for does not count.
+            arguments: Of `begin`.
 
         Raises:
             Dead: The guest trapped now, or did before; from then on nothing can be called.
@@ -95,7 +98,7 @@ class Fiber:
         try:
             if self._fuel is not None:
                 self._store.set_fuel(self._fuel)
-            future = begin()
+            future = begin(*arguments)
         except BaseException:
             self._busy = False
             raise
@@ -189,33 +192,52 @@ class Fiber:
             self._closed()
 
 
+class Shape(NamedTuple):
+    """The type of an exported function: how many strings it takes, and how its result is read."""
+
+    parameters: int
+    read: Reader | None
+
+
+def shape_of(kind: FuncType, *, text: bool = False) -> Shape:
+    """Return the shape of a function; strings in its result are read as bytes, or as `text`.
+
+    Raises:
+        TypeError: It is of no type of the interface.
+    """
+    if not all(isinstance(parameter, String) for _, parameter in kind.params):
+        raise TypeError("its arguments are not all strings")
+    read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+    return Shape(len(kind.params), read)
+
+
 class Function:
     """An exported function of a component whose arguments are all strings."""
 
-    def __init__(self, store: Store, function: Func, kind: FuncType, *, text: bool = False) -> None:
-        """Bind it; raises TypeError if it is of another shape than the interface says."""
-        if not all(isinstance(parameter, String) for _, parameter in kind.params):
-            raise TypeError("its arguments are not all strings")
-        self._read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+    def __init__(self, store: Store, function: Func, shape: Shape) -> None:
+        count, self._read = shape
         self._handle = function._func  # 16 bytes that the library reads at each call
-        count = len(kind.params)
-        self._arguments = (StringSlot * max(1, count))()
-        self._slots = [self._arguments[index] for index in range(count)]
-        for slot in self._slots:
-            slot.kind = lib.KIND_STRING
+        # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
+        # which the second array keeps alive.
+        self._arguments = (c_uint64 * (4 * max(1, count)))()
+        self._texts = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
+        self._places = range(1, 4 * count, 4)
+        for place in self._places:
+            self._arguments[place - 1] = lib.KIND_STRING
         self._result = (c_uint64 * 4)()
         self._error = c_void_p(0)
         self._target = addressof(self._result)
-        self._call = (
-            addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
+        self._call = lib.prepared(
+            lib.call_async, addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
             self._target, 0 if self._read is None else 1, addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *arguments: bytes) -> int:
         """Start a call and return its future."""
-        for slot, data in zip(self._slots, arguments, strict=True):
-            slot.size = len(data)
-            slot.data = data
+        sizes, texts = self._arguments, self._texts
+        for place, data in zip(self._places, arguments, strict=True):
+            sizes[place] = len(data)
+            texts[place + 1] = data
         return lib.call_async(*self._call)  # type: ignore[no-any-return]
 
     def end(self) -> Any:

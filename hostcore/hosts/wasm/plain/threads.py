@@ -6,8 +6,9 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from math import ceil, inf
 from types import CoroutineType
 from typing import Any
@@ -44,7 +45,9 @@ class ThreadRunner:
         self._owner = threading.get_ident()
         runners[0] = self
 
-    def run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float = inf) -> Any:
+    def run(
+        self, begin: Callable[..., Any], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
+    ) -> Any:
         """Return a coroutine that makes the call; see `Runner.run`."""
         check_thread(self._owner)
         if self.dead is not None:
@@ -52,7 +55,7 @@ class ThreadRunner:
         if self._busy:
             raise Dead("was called while another call is in hand")
         self._context = contextvars.copy_context()  # what is being handled: host functions run in it
-        return self._run(begin, end, until)
+        return self._run(partial(begin, *arguments), end, until)
 
     async def _run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float) -> Any:
         self._busy = True
