@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from ctypes import CFUNCTYPE, POINTER, c_bool, c_char_p, c_size_t, c_void_p, cast
+from ctypes import CFUNCTYPE, POINTER, c_bool, c_char_p, c_size_t, c_void_p, cast, pythonapi
 from types import CoroutineType
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ _waiting: dict[int, Asked] = {}
 
 @_CONTINUE  # type: ignore[untyped-decorator]
 def _go_on(number: int | None) -> bool:
-    """Tell whether the guest can go on; 0 stands for an answer that was there at once."""
+    """Tell whether the guest can go on."""
     asked = _waiting.get(number or 0)
     return asked is None or asked.done
 
@@ -60,40 +60,43 @@ def _forget(number: int | None) -> None:
 
 
 _go_on_address = cast(_go_on, c_void_p).value
+_at_once_address = cast(pythonapi.Py_IsInitialized, c_void_p).value
+"""A function that says yes, and needs no interpreter to say so."""
 _forget_wait_address = cast(_forget_wait, c_void_p).value
 
 
 def suspend(continuation: int, asked: Asked | None) -> None:
     """Say what the guest waits for; None: nothing, it goes on at once."""
-    number = 0
-    if asked is not None:
-        number = next(_numbers)
-        _waiting[number] = asked
     parts = (c_void_p * 3).from_address(continuation)
+    if asked is None:
+        parts[0], parts[1], parts[2] = _at_once_address, None, None
+        return
+    number = next(_numbers)
+    _waiting[number] = asked
     parts[0], parts[1], parts[2] = _go_on_address, number, _forget_wait_address
 
 
 @_CALLBACK  # type: ignore[untyped-decorator]
+@lib.entered
 def _called(
     number: int, context: int, _kind: int, arguments: int, _count: int, results: int, _results: int, error: Any,
     continuation: int,
 ) -> None:  # fmt: skip
-    asked = None
     try:
+        suspend(continuation, None)
         function, readers, write, fibers = _imported[number]
         fiber = fibers[context]
-        try:
-            result = function(fiber.host, *[read(arguments + place) for read, place in readers])
-            if type(result) is CoroutineType:
-                asked = fiber.asked = Asked(result, _answer(fiber, write, results))
-            elif write is not None:
-                write(results, result)
-        except BaseException as exc:  # noqa: BLE001 - nothing may leave a callback; the caller raises it
-            fiber.failure = exc
-            error[0] = lib.error_new(TRAP)
-    except BaseException:  # noqa: BLE001 - a guest that is gone
+        result = function(fiber.host, *[read(arguments + place) for read, place in readers])
+        if type(result) is CoroutineType:
+            fiber.asked = Asked(result, _answer(fiber, write, results))
+            suspend(continuation, fiber.asked)
+        elif write is not None:
+            write(results, result)
+    except BaseException as exc:  # noqa: BLE001 - nothing may leave a callback; the caller raises it
+        suspend(continuation, None)  # first of all: without one, the library aborts the process
         error[0] = lib.error_new(TRAP)
-    suspend(continuation, asked)
+        if number in _imported and context in _imported[number].fibers:  # else the guest is gone
+            _imported[number].fibers[context].failure = exc
 
 
 def _answer(fiber: Fiber, write: Writer | None, results: int) -> Callable[[Any], None]:

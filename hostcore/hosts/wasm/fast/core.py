@@ -45,25 +45,29 @@ def _forget(number: int | None) -> None:
 
 
 @_CALLBACK  # type: ignore[untyped-decorator]
+@lib.entered
 def _called(
     number: int, caller: int, arguments: int, _count: int, results: int, _results: int, trap: Any, continuation: int
 ) -> None:
-    asked = None
     try:
+        suspend(continuation, None)
         function, readers, given, fibers = _imported[number]
         fiber = fibers[lib.caller_context(caller)]
-        try:
-            result = function(fiber.host, *[read(arguments + place).value for read, place in readers])
-            if type(result) is CoroutineType:
-                asked = fiber.asked = Asked(result, _answer(fiber, results))
-            elif given:
-                _put(results, given, result)
-        except BaseException as exc:  # noqa: BLE001 - nothing may leave a callback; the caller raises it
-            fiber.failure = exc
-            trap[0] = lib.trap_new(TRAP, len(TRAP))
-    except BaseException:  # noqa: BLE001 - a guest that is gone
+        result = function(fiber.host, *[read(arguments + place).value for read, place in readers])
+        if type(result) is CoroutineType:
+            fiber.asked = Asked(result, _answer(fiber, results))
+            suspend(continuation, fiber.asked)
+        elif given:
+            _put(results, given, result)
+    except BaseException as exc:  # noqa: BLE001 - nothing may leave a callback; the caller raises it
+        suspend(continuation, None)
         trap[0] = lib.trap_new(TRAP, len(TRAP))
-    suspend(continuation, asked)
+        _blame(number, lib.caller_context(caller), exc)
+
+
+def _blame(number: int, context: int, error: BaseException) -> None:
+    if number in _imported and context in _imported[number].fibers:
+        _imported[number].fibers[context].failure = error
 
 
 def _put(results: int, kind: int, value: int) -> None:

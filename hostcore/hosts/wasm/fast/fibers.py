@@ -15,7 +15,7 @@ from wasmtime.component import Func, FuncType, String
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.values import Reader, read_bytes, read_text, reader
 from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
-from hostcore.hosts.wasm.ticker import Ticker
+from hostcore.hosts.wasm.ticker import TICK, Ticker
 
 _SLICES = 2
 """Epochs that a fresh call may run for; one that was suspended gets one at a time."""
@@ -131,15 +131,19 @@ class Fiber:
         if not self._left:
             raise Dead("was closed")
         self._left = 0
+        rested = time.monotonic()
         try:
             while True:
                 asked = self.asked
-                if asked is not None and not asked.done:
+                answered = asked is not None and not asked.done
+                if asked is not None and answered:
                     asked.answer(await asked.coroutine)
                     asked.done = True
-                else:
+                # What the host answers at once gives nobody else a turn: a guest that only asks has slices too.
+                if not answered or time.monotonic() - rested >= TICK:
                     await _Turn()
-                    if time.monotonic() >= until:
+                    rested = time.monotonic()
+                    if rested >= until:
                         raise TimeUp
                 if self._closing:
                     raise Dead("was closed")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_size_t, c_uint8, c_uint64, c_void_p, cast
+from opcode import opmap
+from types import FunctionType
 from typing import Any
 
 from wasmtime import Trap, WasmtimeError
@@ -29,6 +31,24 @@ def bind(name: str, result: Any, *arguments: Any, runs_guest: bool = False) -> C
 def prepared(function: Any, *arguments: int) -> tuple[Any, ...]:
     """Return arguments that are converted for `function` now, and not at each call."""
     return tuple(kind(argument) for kind, argument in zip(function.argtypes, arguments, strict=True))
+
+
+def entered(function: FunctionType) -> FunctionType:
+    """Have the body of a callback entered, even while a signal waits for its handler.
+
+    Python runs handlers of signals where a function begins, before any `try` of its own.  What a handler raises there
+    (KeyboardInterrupt) leaves the callback without a word to the library, which then aborts the process.  The
+    instruction that looks for signals has a form that does not, for what is resumed from an `await`; with that one
+    they are handled a moment later, in the body.
+    """
+    code = bytearray(function.__code__.co_code)
+    at = next(index for index in range(0, len(code), 2) if code[index] == opmap["RESUME"])
+    code[at + 1] |= _RESUMED
+    function.__code__ = function.__code__.replace(co_code=bytes(code))
+    return function
+
+
+_RESUMED = 2
 
 
 def address(pointer: Any) -> int:
