@@ -65,9 +65,7 @@ class ComponentCode:
         memories: How many memories it declares.
     """
 
-    def __init__(
-        self, engine: Engine, component: Component, ticker: Ticker, path: CallPath, memories: int = 1
-    ) -> None:
+    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
         self.memories = memories
         self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
