@@ -68,11 +68,12 @@ def _compile(path: Path) -> None:
 @asynccontextmanager
 async def hosted(
     calls: str = "auto", *, grants: Mapping[str, Iterable[str]] | None = None,
-    services: Mapping[str, Any] | None = None, **settings: Any,
+    services: Mapping[str, Any] | None = None, ceiling: Mapping[str, Any] | None = None, **settings: Any,
 ) -> AsyncIterator[hostcore.ModuleSystem]:  # fmt: skip
     """A running system whose guests are called on that path."""
     config = {**SETTINGS, "wasm": {"calls": calls}, **settings}
-    async with hostcore.ModuleSystem(config, policy=hostcore.Policy("allow", grants), services=services) as system:
+    policy = hostcore.Policy("allow", grants, ceiling)
+    async with hostcore.ModuleSystem(config, policy=policy, services=services) as system:
         yield system
 
 
