@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from guests.building import cache_directory
+from guests.building import Guest, build_as, cache_directory
 from support.guests import guest
 from support.python_guests import CONFORMANCE, python_guest
 
@@ -40,10 +40,35 @@ def compiled_directory() -> Path:
     return cache_directory() / "compiled"
 
 
+HOSTILE = {
+    "files.c": Guest(
+        tools=("zig",),
+        commands=("python -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O2 -s files.c -o module.wasm",),
+        sources=(),
+    ),
+    "app.py": Guest(
+        tools=("componentize-py",),
+        commands=(
+            "python -m venv --without-pip empty",
+            "VIRTUAL_ENV=$PWD/empty componentize-py -d $GUEST/interface -w module componentize app -o module.wasm",
+        ),
+        sources=(),
+    ),
+}
+"""The guests in `hostile/`, by their source."""
+
+
 @cache
 def ready(name: str) -> Path:
-    """Return the path of a guest of `tests/guests/`, or "python": that of the SDK; it is built and compiled."""
-    path = python_guest(CONFORMANCE, "conformance") if name == "python" else guest(name)
+    """Return the path of a guest that is built and compiled.
+
+    Args:
+        name: One of `tests/guests/`, or "python", that of the SDK, or the source of one in `hostile/`.
+    """
+    if name in HOSTILE:
+        path = build_as(f"hostile-{name}", HOSTILE[name], {name: Path(__file__).parent / "hostile" / name})
+    else:
+        path = python_guest(CONFORMANCE, "conformance") if name == "python" else guest(name)
     if path.stat().st_size > LARGE:
         _compile(path)
     return path
@@ -68,11 +93,12 @@ def _compile(path: Path) -> None:
 @asynccontextmanager
 async def hosted(
     calls: str = "auto", *, grants: Mapping[str, Iterable[str]] | None = None,
-    services: Mapping[str, Any] | None = None, **settings: Any,
+    services: Mapping[str, Any] | None = None, ceiling: Mapping[str, Any] | None = None, **settings: Any,
 ) -> AsyncIterator[hostcore.ModuleSystem]:  # fmt: skip
     """A running system whose guests are called on that path."""
     config = {**SETTINGS, "wasm": {"calls": calls}, **settings}
-    async with hostcore.ModuleSystem(config, policy=hostcore.Policy("allow", grants), services=services) as system:
+    policy = hostcore.Policy("allow", grants, ceiling)
+    async with hostcore.ModuleSystem(config, policy=policy, services=services) as system:
         yield system
 
 

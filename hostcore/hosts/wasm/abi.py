@@ -15,8 +15,8 @@ MASK = 0xFFFF_FFFF
 """The bits of a number that i32 stands for."""
 FAILED, NONE = 1 << 63, 1 << 62
 _CLOCK_WALL, _ERRNO_INVAL = 0, 28
-_OP, _LINE = 64, 1 << 16
-"""Bytes of an operation's name, and of a line of the log, that are looked at."""
+_OP = 64
+"""Bytes of an operation's name that are looked at."""
 _FRAME = 4096
 """Bytes of an argument beyond its payload."""
 
@@ -61,7 +61,8 @@ class HostAbi:
 
     def log(self, level: int, pointer: int, length: int) -> None:
         """Write to the module's log."""
-        self.calls.log(LEVELS[level] if level < len(LEVELS) else "info", self._text(pointer, length, _LINE))
+        text = self._text(pointer, length, 4 * self.calls.line + 4)  # at most 4 bytes make a character
+        self.calls.log(LEVELS[level] if level < len(LEVELS) else "info", text)
 
     def call(self, op: int, op_length: int, arg: int, arg_length: int, out: int, capacity: int) -> Any:
         """Do an operation; returns the result's length and what it is."""

@@ -77,7 +77,12 @@ class ComponentCode:
         self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
         self._runners: dict[int, Any] = {}
-        self._linker = self._link(self._runners) if path.shared and not self.problems else None
+        self._linker: Linker | None = None
+        if path.shared and not self.problems:
+            try:
+                self._linker = self._link(self._runners)
+            except TypeError as exc:  # of a function of WASI's that the host has in wasmtime's place
+                self.problems = [Problem(f"imports a function of WASI with a type that it has not: {exc}", "HC212")]
         self._exports: dict[str, _Export] = {}
         if not self.problems:
             self._find_exports()
@@ -174,7 +179,9 @@ def _import_problems(component: Component, engine: Engine) -> list[Problem]:
     imports: dict[str, Any] = component.type.imports(engine)
     for name, item in imports.items():
         found = interface.split(name)
-        if found is None:
+        if not hasattr(item.ty, "exports"):
+            problems.append(_no_interface(name, "imports"))
+        elif found is None:
             if not name.startswith(_WASI_PREFIXES):
                 problems.append(Problem(f"imports {name!r}, which no host provides", "HC212",
                                         hint="build it for the world 'module' of hostcore:module"))  # fmt: skip
@@ -195,6 +202,9 @@ def _export_problems(component: Component, engine: Engine) -> list[Problem]:
         if found is None or found[0] not in interface.EXPORTS:
             continue
         known.append(found[0])
+        if not hasattr(item.ty, "exports"):
+            problems.append(_no_interface(name, "exports"))
+            continue
         if not interface.is_spoken(found[1]):
             problems.append(_other_version(name, found[1]))
             continue
@@ -205,6 +215,11 @@ def _export_problems(component: Component, engine: Engine) -> list[Problem]:
         problems.append(Problem(f"is no module: it exports {listed}, not 'hostcore:module/lifecycle'", "HC213",
                                 hint="build it for the world 'module' of hostcore:module"))  # fmt: skip
     return problems
+
+
+def _no_interface(name: str, verb: str) -> Problem:
+    return Problem(f"{verb} {name!r}, which is no interface", "HC212",
+                   hint="build it for the world 'module' of hostcore:module")  # fmt: skip
 
 
 def _other_version(name: str, version: tuple[int, int]) -> Problem:

@@ -255,7 +255,7 @@ def _export_problems(module: Module) -> list[Problem]:
     if missing:
         return [Problem(f"is no module: it does not export {', '.join(missing)}", "HC213",
                         hint="implement hostcore-core-1, or build a component for hostcore:module")]  # fmt: skip
-    wanted = {name: _written(*kinds) for name, kinds in _EXPORTS.items()}
+    wanted = {name: _written(*kinds) for name, kinds in _EXPORTS.items()} | {"_initialize": _written((), "")}
     wanted |= {export_name(function): _written(("i32",) * count, "i64") for function, count in _HOOKS.items()}
     problems = [
         Problem(f"exports {name} as {_shape(exports[name])}", "HC212", expected=f"expected: {shape}")

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 import weakref
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,10 @@ class WasmHost:
             return guest
 
         instance = WasmInstance(job, make, host, code, self._tools.loop)
+        seconds = job.load_time
         try:
-            await instance.open(time.monotonic() + job.load_time)
+            async with asyncio.timeout(None if seconds == inf else seconds):  # it may wait, too, while it is made
+                await instance.open(time.monotonic() + seconds)
         except BaseException as exc:
             await instance.close()
             if isinstance(exc, Exception):

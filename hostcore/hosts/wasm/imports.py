@@ -37,7 +37,6 @@ from hostcore.errors import (
 from hostcore.hosts.base import Grants
 from hostcore.hosts.wasm.lines import RateLimit
 from hostcore.hosts.wasm.outcomes import Refused
-from hostcore.hosts.wasm.text import printable
 from hostcore.messaging.current import current
 
 LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -157,10 +156,15 @@ class HostCalls:
         number = LEVELS.get(level, logging.INFO)
         if not self._log.isEnabledFor(number) or not self._lines.admit(self._log):
             return
-        text = self._lines.cut(printable(message))
+        text = self._lines.shown(message)
         if fields:
-            text = f"{text} {self._lines.cut(printable(fields))}"
+            text = f"{text} {self._lines.shown(fields)}"
         self._log.log(number, "%s", text)
+
+    @property
+    def line(self) -> int:
+        """How many characters of a line of the log are shown."""
+        return self._lines.longest
 
     def module(self) -> dict[str, Any]:
         """Return what the guest is."""

@@ -41,9 +41,10 @@ class RateLimit:
         """Count lines that nobody looked at."""
         self.dropped += lines
 
-    def cut(self, line: str) -> str:
-        """Return a line no longer than it may be."""
-        return line if len(line) <= self.longest else f"{line[: self.longest]} ... ({len(line):,} characters)"
+    def shown(self, line: str) -> str:
+        """Return a line as it is shown: safe for a terminal, and no longer than it may be."""
+        text = printable(line[: self.longest + 1])
+        return text if len(text) <= self.longest else f"{text[: self.longest]} ..."
 
     def report(self, log: logging.Logger) -> None:
         """Say how many lines were dropped since the last time."""
@@ -84,8 +85,8 @@ class Output:
 
     def _emit(self, line: bytes) -> None:
         if self._log.isEnabledFor(self._level) and self._limit.admit(self._log):
-            text = line[: 4 * self._limit.longest].decode("utf-8", "backslashreplace").rstrip("\r")
-            self._log.log(self._level, "%s", self._limit.cut(printable(text)))
+            text = line[: 4 * self._limit.longest + 4].decode("utf-8", "backslashreplace").rstrip("\r")
+            self._log.log(self._level, "%s", self._limit.shown(text))
 
 
 Sink = Callable[[bytes], int]

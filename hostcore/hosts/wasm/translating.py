@@ -27,10 +27,11 @@ def translate(error: BaseException, release: Release, hook: str, limit: float) -
         return GuestTrapError(f"{name!r} trapped, {where}: {error.reason}")
     if isinstance(error, HeldHost):
         return LimitError(f"{name!r} was stopped, {where}: {error.reason}", code="HC509")
-    if isinstance(error, (Overrun, TimeUp, CancelledError)):
+    if isinstance(error, (Overrun, TimeUp, CancelledError, TimeoutError)):
+        where = "load_timeout in the host's configuration" if hook == "start" else f"limits.{hook} in module.toml"
         return HookError(
             name, f"hook {hook!r} overran its limit of {limit:.3g} s and was stopped", hook=hook, code="HC303",
-            label=release.label, hint=f"raise limits.{hook} in module.toml, or do less at once",
+            label=release.label, hint=f"raise {where}, or do less at once",
         )  # fmt: skip
     return HookError(name, f"hook {hook!r} raised {faults.summary_of(error)}", hook=hook, label=release.label)
 

@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_size_t, c_uint8, c_uint64, c_void_p, cast
 from opcode import opmap
-from types import FunctionType
 from typing import Any
 
 from wasmtime import Trap, WasmtimeError
@@ -33,7 +32,7 @@ def prepared(function: Any, *arguments: int) -> tuple[Any, ...]:
     return tuple(kind(argument) for kind, argument in zip(function.argtypes, arguments, strict=True))
 
 
-def entered(function: FunctionType) -> FunctionType:
+def entered(function: Any) -> Any:
     """Have the body of a callback entered, even while a signal waits for its handler.
 
     Python runs handlers of signals where a function begins, before any `try` of its own.  What a handler raises there
