@@ -62,7 +62,7 @@ def guest(name: str) -> Path:
 
 def share_compiled() -> None:
     """Have compiled code kept beside the guests, so that it is made once for all runs and the user's is left alone."""
-    os.environ["HOSTCORE_CACHE_DIR"] = str(building.cache_directory() / "compiled")
+    os.environ["HOSTCORE_CACHE_DIR"] = str(building.cache_directory() / "bench-compiled")
 
 
 def payload(size: int) -> dict[str, Any]:
