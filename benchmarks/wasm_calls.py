@@ -5,9 +5,9 @@ MessagePack, JSON, the guest, and all of it back.  `guest alone` is the call of 
 `get` has one call of the host inside (`kv.get`), `ask` one that a native module answers, through the bus.
 
 The peers: wasmtime's public interface for Python on the same file, and an Extism plug-in in C that does the same, with
-its SDK for Python; both from JSON to JSON, with a host function that reads SQLite for `get`, as `kv.get` does.  "with the codec"
-has the data made into JSON and back, as a request has.  All run in turns, in short blocks, in one process; times are
-medians in microseconds, the ratios those of the 1 KB.
+its SDK for Python; both from JSON to JSON.  For `get` they have a host function that reads SQLite, as `kv.get` does.
+"with the codec" has the data made into JSON and back, as a request has.  All run in turns, in short blocks, in one
+process.
 """
 
 from __future__ import annotations

@@ -215,11 +215,10 @@ class Function:
         self._handle = function._func  # 16 bytes that the library reads at each call
         # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
         # which the second array keeps alive.
-        self._arguments = (c_uint64 * (4 * max(1, count)))()
-        self._texts = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
-        self._places = range(1, 4 * count, 4)
-        for place in self._places:
-            self._arguments[place - 1] = lib.KIND_STRING
+        self._arguments: Any = (c_uint64 * (4 * max(1, count)))()
+        self._texts: Any = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
+        self._arguments[0 : 4 * count : 4] = [lib.KIND_STRING] * count
+        self._sizes, self._pointers = slice(1, 4 * count, 4), slice(2, 4 * count, 4)
         self._result = (c_uint64 * 4)()
         self._error = c_void_p(0)
         self._target = addressof(self._result)
@@ -230,10 +229,8 @@ class Function:
 
     def begin(self, *arguments: bytes) -> int:
         """Start a call and return its future."""
-        sizes, texts = self._arguments, self._texts
-        for place, data in zip(self._places, arguments, strict=True):
-            sizes[place] = len(data)
-            texts[place + 1] = data
+        self._arguments[self._sizes] = [*map(len, arguments)]
+        self._texts[self._pointers] = arguments
         return lib.call_async(*self._call)  # type: ignore[no-any-return]
 
     def end(self) -> Any:
