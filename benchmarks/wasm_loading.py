@@ -28,7 +28,6 @@ from harness import Cell, Result, at_most, main, scratch
 from hostcore import ModuleSystem
 
 TITLE = "WebAssembly: loading"
-KINDS = ("core", "component", "JavaScript", "Python")
 Row = dict[str, Cell]
 
 
@@ -128,7 +127,7 @@ def run(quick: bool) -> Result:
     cold, fresh, times = (1, 3, 5) if quick else (3, 10, 30)
     rows: list[Row] = []
     with scratch() as folder:
-        for kind in KINDS:
+        for kind in guests.kinds():
             rows += of_kind(kind, folder, cold, fresh, times)
     rows += peer_rows(times, cold)
     took = {(row["what"], row["guest"]): float(row["p50 ms"] or 0) for row in rows}

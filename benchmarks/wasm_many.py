@@ -118,7 +118,7 @@ def again(function: Callable[[], object]) -> Ask:
 
 async def child(kind: str, count: int, seconds: float) -> object:
     if kind == "instantiate":
-        return await instantiate(("core", "component", "JavaScript", "Python"), seconds)
+        return await instantiate(guests.kinds(), seconds)
     if kind == "extism":
         return await load_extism(count, seconds)
     return await load_hostcore(kind, count, seconds)

@@ -19,7 +19,6 @@ from hostcore import ModuleSystem
 
 TITLE = "WebAssembly: reload"
 RATE = 1000
-KINDS = ("core", "component", "JavaScript", "Python")
 
 
 async def at_rate(system: ModuleSystem, over: asyncio.Event) -> int:
@@ -52,7 +51,7 @@ async def measure(quick: bool) -> Result:
     rows: list[Row] = []
     times = 10 if quick else 200
     with scratch() as folder:
-        for kind in KINDS:
+        for kind in guests.kinds():
             async with ModuleSystem({"state_dir": str(folder / kind), "index": False}) as system:
                 limits = guests.LIMITS.get(kind, {}).get("limits")
                 await system.load("echo", source=guests.guest(kind), limits=limits)
