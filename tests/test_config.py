@@ -277,3 +277,18 @@ def test_no_mapping_crashes_the_loader(data):
         assert isinstance(load_config(data), HostConfig)
     except ConfigError as error:
         assert all(problem.where for problem in error.problems)
+
+
+def test_the_table_about_building_is_no_configuration(tmp_path):
+    """`[tool.hostcore.build]` is about the project's own modules: alone it is no configuration."""
+    file = tmp_path / "pyproject.toml"
+    build = '[tool.hostcore.build]\ninclude = ["wave"]\n'
+    file.write_text(build)
+    found = find_config(tmp_path)
+    assert found is None or not found.is_relative_to(tmp_path)
+    file.write_text('[tool.hostcore]\nname = "mine"\n' + build)
+    assert find_config(tmp_path) == file
+    assert load_config(file).name == "mine"
+    file.write_text("[tool.hostcore]\nbuilt = 1\n" + build)
+    with pytest.raises(ConfigError, match="built"):
+        load_config(file)

@@ -16,7 +16,14 @@ TREE = {
     "HostcoreError": {
         "ConfigError": {},
         "ControlError": {"NoHostError": {}},
-        "ModuleError": {"ManifestError": {}, "LoadError": {}, "BuildError": {}, "HookError": {}, "StateError": {}, "ContractError": {}},
+        "ModuleError": {
+            "ManifestError": {},
+            "LoadError": {},
+            "BuildError": {},
+            "HookError": {},
+            "StateError": {},
+            "ContractError": {},
+        },
         "LifecycleError": {},
         "ResolutionError": {"MissingError": {}, "ConflictError": {}, "CycleError": {}},
         "DeliveryError": {

@@ -9,6 +9,7 @@ import click
 
 from hostcore.cli import output
 from hostcore.cli.commands import json_option
+from hostcore.errors import BuildError
 
 if TYPE_CHECKING:
     from hostcore.sdk.building import Built
@@ -41,7 +42,12 @@ def build(path: Path, wasm: bool, module: str | None, file: Path | None, as_json
         if not as_json:
             output.say(f"{name}: {doing}", error=True)
 
-    built = build_wasm(path, module=module, output=file, progress=tell)
+    try:
+        built = build_wasm(path, module=module, output=file, progress=tell)
+    except BuildError as error:
+        if error.traceback and not as_json:
+            output.say(error.traceback.rstrip(), error=True)
+        raise
     if as_json:
         output.emit({"built": [_data(it) for it in built]})
         return 0

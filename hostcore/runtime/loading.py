@@ -258,16 +258,20 @@ class Loader:
             alive = any(remains.instance is not None and remains.instance.survivors() for remains in gone)
             if not alive or not gc.collect():
                 break
-        found = []
-        for remains in gone:
-            lives = remains.instance is not None and remains.instance.survivors()
-            held = await asyncio.to_thread(_held, remains.instance) if lives else ()
-            found.append((*remains.left, *held))
-        return found
+        return [(*remains.left, *await _holders(remains.instance)) for remains in gone]
 
 
-def _held(instance: HostedInstance | None) -> tuple[str, ...]:
-    return () if instance is None else tuple(map(str, instance.holders()))
+async def _holders(instance: HostedInstance | None) -> tuple[str, ...]:
+    """Return what keeps an instance's survivors alive, as text."""
+    if instance is None or not instance.survivors():
+        return ()
+    held = await asyncio.to_thread(_held, instance)
+    gc.collect()  # a thread that was just ending may have held them, and has let go meanwhile
+    return held if instance.survivors() else ()
+
+
+def _held(instance: HostedInstance) -> tuple[str, ...]:
+    return tuple(map(str, instance.holders()))
 
 
 async def to_its_end(work: Awaitable[T]) -> T:

@@ -59,6 +59,18 @@ class Modules:
         record = self._parts.registry.obtain(name)
         if record.state not in (State.WAITING, State.FAILED):
             raise LifecycleError(f"{name!r} is loaded already", hint=f"hostcore modules reload {name}")
+        record.loads += 1
+        try:
+            await self._load(record, wish, scan)
+        except asyncio.CancelledError:
+            if record.loads == 1 and record.state is State.WAITING and not record.on_demand:
+                self._parts.registry.forget(name)  # it had not begun, and nobody else asked for it
+            raise
+        finally:
+            record.loads -= 1
+
+    async def _load(self, record: Record, wish: Wish, scan: Scan) -> None:
+        name = record.name
         try:
             described = self._planner.with_requirements(name, wish, scan)
             order, problems = self._planner.plan(described)

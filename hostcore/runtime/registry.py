@@ -102,6 +102,7 @@ class Record:
         self.on_demand = False
         self.busy = asyncio.Lock()  # one load, reload or unload of a module at a time
         self.waiting = 0  # reloads that wait for `busy`
+        self.loads = 0  # loads that were asked for and have not ended
         self.snapshot: Snapshot | None = None  # the last good one
         self.kept: list[Kept] = []  # oldest first
         self.end_probation: Callable[[], None] | None = None

@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,17 +103,25 @@ def _build(release: Release, table: dict[str, Any], output: Path | None, progres
 
 
 @contextlib.contextmanager
-def _replacing(module: str, target: Path) -> Any:
+def _replacing(module: str, target: Path) -> Iterator[Path]:
     """Give a file to write beside `target`, which takes its place in the end; nothing is left if that fails."""
     file = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except OSError as exc:
+        raise _unwritable(module, target, exc) from None
+    try:
         yield file
         file.replace(target)
-    except OSError as exc:
-        raise BuildError(module, f"{str(target)!r} cannot be written: {exc.strerror or exc}") from None
+    except IsADirectoryError as exc:
+        raise _unwritable(module, target, exc) from None
     finally:
         file.unlink(missing_ok=True)
+
+
+def _unwritable(module: str, target: Path, error: OSError) -> BuildError:
+    return BuildError(module, f"{str(target)!r} cannot be written: {error.strerror or error}")
 
 
 def _table(file: Path) -> dict[str, Any]:

@@ -39,6 +39,8 @@ PACKAGES = {"componentize-py": "componentize-py", "wasm-tools": "wasm-tools-pack
 """Tool -> the distribution that it comes with; all are in the dependency group `guests`."""
 NODE = ("asc", "componentize-qjs", "tsc")
 """The tools that npm installs; `package-lock.json` says which version."""
+MADE = ("module.wasm", "counter.wasm")
+"""What the commands make: a guest of the tests, or an example of the guide."""
 
 
 class ToolMissing(Exception):
@@ -92,7 +94,7 @@ def build_as(name: str, guest: Guest, sources: dict[str, Path]) -> Path:
     built = cache / f"{name}-{key[:20]}.wasm"
     if built.exists():
         return built
-    with _locked(cache / f"{name}.lock"):
+    with locked(cache / f"{name}.lock"):
         if not built.exists():
             _make(guest, sources, cache, built)
     return built
@@ -160,7 +162,9 @@ def _make(guest: Guest, sources: dict[str, Path], cache: Path, built: Path) -> N
             (work / "node_modules").symlink_to(_node_modules(cache))
         for command in guest.commands:
             _run(["sh", "-euc", command], work, _environment(cache))
-        (made,) = (work / name for name in ("module.wasm", "counter.wasm") if (work / name).exists())
+        made = next((work / name for name in MADE if (work / name).exists()), None)
+        if made is None:
+            raise BuildError(f"the commands made neither {' nor '.join(MADE)}")
         made.replace(built)
 
 
@@ -183,7 +187,7 @@ def _node_modules(cache: Path) -> Path:
     """Return the folder into which npm has installed what `package-lock.json` lists."""
     lock = (HERE / "package-lock.json").read_bytes()
     installed = cache / f"npm-{hashlib.sha256(lock).hexdigest()[:20]}"
-    with _locked(cache / "npm.lock"):
+    with locked(cache / "npm.lock"):
         if not installed.exists():
             with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as scratch:
                 new = Path(scratch) / "npm"
@@ -204,7 +208,7 @@ def _run(command: Sequence[str], directory: Path, environment: dict[str, str]) -
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes; it goes with the process, however that ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

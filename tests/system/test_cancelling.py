@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.modules import COUNTER, WAITER, ModuleWriter
-from system.support import Gate, Notes, next_event, soon, until
+from support.modules import COUNTER, ECHO, WAITER, ModuleWriter
+from system.support import Gate, Notes, next_event, running, soon, until
 
 import hostcore
 from hostcore import State, errors
@@ -167,3 +167,15 @@ async def test_a_request(system: hostcore.ModuleSystem, write: ModuleWriter, gat
     gate.opened.set()
     assert (await soon(system.request("counter")))["count"] == 2
     assert system.modules["counter"].failed == 0
+
+
+async def test_a_load_that_has_not_begun(write: ModuleWriter, gate: Gate) -> None:
+    """A load that is cancelled while it loads what the module requires leaves nothing of the module itself."""
+    modules = {"counter": {"source": str(write(held_in("initialize"), "counter"))}}
+    async with running({"gate": gate}, modules=modules) as system:
+        top = write(ECHO, manifest="requires = ['counter']")
+        await cancelled(system.load("echo", source=top), gate)
+        assert list(system.modules) == ["counter"]
+        gate.opened.set()
+        await system.load("echo", source=top)
+        assert system.modules["echo"].state is State.RUNNING

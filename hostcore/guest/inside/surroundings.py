@@ -7,9 +7,11 @@ imported, `renew` when a guest begins to live.
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 ENVIRONMENT = {"HOME": "/", "USER": "guest"}
 """What libraries look for at the least."""
@@ -18,6 +20,7 @@ ENVIRONMENT = {"HOME": "/", "USER": "guest"}
 def prepare(sleep: Callable[[float], None]) -> None:
     """Make up for what is missing; `sleep` waits without holding the host."""
     time.sleep = _checked(sleep)  # type: ignore[assignment]
+    select.select = _nothing_to_select(select.select)
     _fill_environment()
     for name in ("getuid", "geteuid", "getgid", "getegid"):
         if not hasattr(os, name):
@@ -49,5 +52,16 @@ def _checked(sleep: Callable[[float], None]) -> Callable[[float], None]:
             raise ValueError("sleep length must be non-negative")
         if seconds > 0:
             sleep(seconds)
+
+    return wait
+
+
+def _nothing_to_select(real: Callable[..., Any]) -> Callable[..., Any]:
+    def wait(rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None, /) -> Any:
+        """Wait for files or a timeout; without files it is a sleep, as some use it."""
+        if timeout is None or rlist or wlist or xlist:
+            return real(rlist, wlist, xlist, timeout)
+        time.sleep(max(0.0, timeout))
+        return [], [], []
 
     return wait

@@ -49,13 +49,13 @@ const Option = extern struct {
         return if (self.some) self.text.slice() else null;
     }
 };
-const Failure = extern struct { code: Str, message: Str, details: Option };
+const RawFailure = extern struct { code: Str, message: Str, details: Option };
 const List = extern struct { p: [*]const Str, n: usize };
 
 /// A result of the canonical ABI.  One shape serves all: a value of any kind is smaller than an error.
 const Result = extern struct {
     is_error: bool,
-    of: extern union { failure: Failure, text: Str, option: Option, flag: bool, list: List },
+    of: extern union { failure: RawFailure, text: Str, option: Option, flag: bool, list: List },
 };
 const Info = extern struct { name: Str, version: Str, generation: u32 };
 const Message = extern struct {
@@ -112,7 +112,9 @@ var arena: std.heap.ArenaAllocator = .init(std.heap.wasm_allocator);
 pub const allocator = arena.allocator();
 
 /// What went wrong, last of all: what the host said, or what `fail` was given.
-pub var failure: struct { code: []const u8, message: []const u8, details: ?[]const u8 } = undefined;
+pub var failure: Failure = .{ .code = "failed", .message = "failed", .details = null };
+
+pub const Failure = struct { code: []const u8, message: []const u8, details: ?[]const u8 };
 
 /// The error that stands for `failure`.
 pub const Failed = error{Failed};

@@ -69,9 +69,11 @@ class ComponentCode:
 
     Attributes:
         problems: What is wrong with it, if anything; then it cannot be instantiated.
+        memories: How many memories it declares.
     """
 
-    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath) -> None:
+    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
+        self.memories = memories
         self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
         self._runners: dict[int, Any] = {}

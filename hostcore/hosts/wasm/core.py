@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from wasmtime import Engine, FuncType, Linker, Memory, MemoryType, Module, Store, ValType
 
 from hostcore.errors import Problem
 from hostcore.hosts.wasm.abi import MASK, HostAbi
-from hostcore.hosts.wasm.guests import LISTS, settled
+from hostcore.hosts.wasm.guests import settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused
 from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.stores import Streams
+from hostcore.hosts.wasm.text import printable
 from hostcore.hosts.wasm.ticker import Ticker
 
 ABI = 1
+
+
+class _Capability(TypedDict):
+    name: str
+    version: str
+
+
+_LISTS: dict[str, Any] = {"lifecycle.get-capabilities": list[_Capability], "hooks.implemented": list[str]}
+"""Function of the interface that returns a list -> its type."""
 _HOOKS = {
     "lifecycle.initialize": 1, "lifecycle.execute": 1, "lifecycle.restore-state": 1, "lifecycle.handle-message": 2,
     "lifecycle.get-capabilities": 0, "lifecycle.get-state": 0, "lifecycle.shutdown": 0, "hooks.implemented": 0,
@@ -29,6 +40,8 @@ _HOOKS = {
 _ERROR, _LENGTH_BITS = 1 << 63, 32
 _EXPORTS = {"hc_abi": ((), "i32"), "hc_buf": (("i32",), "i32")}
 _WASI = "wasi_snapshot_preview1"
+_SHOWN, _TOLD = 200, 20
+"""Characters of a name of the guest's choosing that are shown, and how many wrong imports are told."""
 IMPORTS: dict[tuple[str, str], tuple[tuple[str, ...], str, Callable[..., Any]]] = {
     ("hostcore", "log"): (("i32",) * 3, "", HostAbi.log),
     ("hostcore", "call"): (("i32",) * 6, "i64", HostAbi.call),
@@ -49,7 +62,8 @@ def export_name(function: str) -> str:
 class CoreCode:
     """A compiled core module, linked to the host; instances share it.  See `Code`."""
 
-    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath) -> None:
+    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
+        self.memories = memories
         self._engine, self._module, self._ticker, self._path = engine, module, ticker, path
         self.problems = [*_import_problems(module), *_export_problems(module)]
         self._runners: dict[int, Any] = {}
@@ -104,7 +118,8 @@ class CoreGuest:
         self.tells_hooks = "hooks.implemented" in self._functions
 
     def _steps(self, name: str, function: Any) -> Steps:
-        read = self._read_list if name in LISTS else self._read
+        kind = _LISTS.get(name)
+        read: Callable[[int], Any] = self._read if kind is None else partial(self._read_list, kind)
         return function.begin, lambda: read(function.end())
 
     async def begin(self, until: float) -> None:
@@ -172,15 +187,13 @@ class CoreGuest:
             raise Refused(_error_of(data))
         return data
 
-    def _read_list(self, result: int) -> list[Any]:
+    def _read_list(self, kind: Any, result: int) -> list[Any]:
         data = self._read(result)
         try:
-            told = msgspec.json.decode(data or b"[]")
-        except msgspec.DecodeError:
-            told = None
-        if not isinstance(told, list):
-            raise Refused({"code": "failed", "message": "it returned no JSON list", "details": None})
-        return told
+            return list(msgspec.json.decode(data or b"[]", type=kind))
+        except (msgspec.MsgspecError, RecursionError) as exc:
+            message = f"it returned no list as the ABI has it: {exc}"
+            raise Refused({"code": "failed", "message": message, "details": None}) from None
 
     def close(self) -> None:
         """Free the store."""
@@ -224,7 +237,7 @@ def _import_problems(module: Module) -> list[Problem]:
     problems = []
     for each in module.imports:
         known = IMPORTS.get((each.module, each.name or ""))
-        what = f"imports {each.module}.{each.name}"
+        what = f"imports {printable(f'{each.module}.{each.name}', _SHOWN)}"
         if known is None:
             if each.module != _WASI:
                 problems.append(Problem(f"{what}, which no host provides", "HC212",
@@ -232,7 +245,8 @@ def _import_problems(module: Module) -> list[Problem]:
         elif _shape(each.type) != _written(*known[:2]):
             problems.append(Problem(f"{what} as {_shape(each.type)}", "HC212",
                                     expected=f"expected: {_written(*known[:2])}"))  # fmt: skip
-    return problems
+    more = len(problems) - _TOLD
+    return [*problems[:_TOLD], Problem(f"and {more:,} more such imports", "HC212")] if more > 0 else problems
 
 
 def _export_problems(module: Module) -> list[Problem]:

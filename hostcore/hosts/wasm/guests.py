@@ -68,9 +68,11 @@ class Code(Protocol):
 
     Attributes:
         problems: What is wrong with it, if anything; then no guest can be made.
+        memories: How many memories it declares.
     """
 
     problems: Sequence[Problem]
+    memories: int
 
     async def instantiate(
         self, store: Store, host: HostCalls, until: float, *, fuel: int | None, streams: Streams

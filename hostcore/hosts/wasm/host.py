@@ -18,6 +18,7 @@ from hostcore.hosts.wasm.choosing import choose
 from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
+from hostcore.hosts.wasm.counting import memories_of
 from hostcore.hosts.wasm.guests import Code, Guest
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
@@ -56,11 +57,11 @@ class WasmHost:
             raise LoadError(release.name, label=release.label, problems=code.problems)
         per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
         lines = RateLimit(per_second, job.limits.output or LINE)
-        host = HostCalls(release.name, release.version, job.number, job.grants, lines)
+        host = HostCalls(release.name, release.version, job.number, job.grants, lines, job.message_limit)
 
         async def make(host: HostCalls, until: float) -> Guest:
             streams = Streams(release.name, lines)
-            store = make_store(self._engine(settings), job, streams)
+            store = make_store(self._engine(settings), job, streams, code.memories)
             guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
             return guest
 
@@ -91,7 +92,7 @@ class WasmHost:
                 seconds=self._config.compile_time, memory=self._config.compile_memory, digest=digest,
             )  # fmt: skip
             make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
-            code = make(engine, made, self._ticker, self._path)
+            code = make(engine, made, self._ticker, self._path, memories_of(data, kind))
             assert code is not None
             self._codes[key] = code
         return code

@@ -33,6 +33,14 @@ class RateLimit:
             return False
         return True
 
+    def spent(self) -> bool:
+        """Tell whether nothing more is admitted in this second."""
+        return int(time.monotonic()) == self._second and self._lines >= self.per_second
+
+    def drop(self, lines: int) -> None:
+        """Count lines that nobody looked at."""
+        self.dropped += lines
+
     def cut(self, line: str) -> str:
         """Return a line no longer than it may be."""
         return line if len(line) <= self.longest else f"{line[: self.longest]} ... ({len(line):,} characters)"
@@ -54,6 +62,11 @@ class Output:
 
     def write(self, data: bytes) -> int:
         """Take what the guest wrote; all of it, always."""
+        if self._limit.spent():  # a flood, of millions of lines perhaps: they are counted, not made
+            rest = data[data.rfind(b"\n") + 1 :]
+            self._limit.drop(data.count(b"\n"))
+            self._rest = (rest if len(rest) < len(data) else self._rest + rest)[: self._limit.longest]
+            return len(data)
         *lines, rest = (self._rest + data).split(b"\n")
         if len(rest) > self._limit.longest:  # no end of line in sight
             lines, rest = [*lines, rest], b""

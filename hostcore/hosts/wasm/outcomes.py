@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from asyncio import CancelledError
 from collections.abc import Mapping
 from typing import Any
 
-from hostcore.errors import GuestTrapError, HostError, LimitError
+from hostcore.errors import GuestTrapError, HostError, LifecycleError, LimitError
 from hostcore.hosts.wasm.text import printable
 
 
@@ -40,6 +42,19 @@ class OutOfMemory(Exception):
     reason = "a pointer or length of its leaves its memory"
 
 
+def check_thread(owner: int) -> None:
+    """Make sure that this is the thread `owner`, the one that all calls into guests come from.
+
+    Raises:
+        LifecycleError: It is another: what stands between it and the guest is not made for that.
+    """
+    if threading.get_ident() != owner:
+        raise LifecycleError(
+            "a guest is called from another thread than that of its system's event loop",
+            hint="use asyncio.run_coroutine_threadsafe, or ModuleSystem.blocking()",
+        )
+
+
 _LIMITS = {
     "all fuel consumed": ("used up the fuel of a call", "HC505", "fuel"),
     "call stack exhausted": ("used up its stack", "HC506", "stack"),
@@ -58,6 +73,8 @@ def dead_of(error: BaseException) -> Dead:
         return error
     if isinstance(error, TimeUp):
         return Dead("overran its time and was stopped")
+    if isinstance(error, (CancelledError, GeneratorExit)):
+        return Dead("was stopped: its time was up, or nobody waits for it any more")
     text = printable(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     code = getattr(error, "code", None)

@@ -19,7 +19,7 @@ from hostcore.hosts.wasm.lines import Output, RateLimit
 
 MEMORY = 256 * 1024**2
 """Bytes that a guest may use where nothing is said; an empty Python guest needs 14 MiB."""
-MEMORIES, TABLES, TABLE_ELEMENTS, INSTANCES = 1, 16, 1_000_000, 64
+MEMORIES, TABLES, TABLE_ELEMENTS, INSTANCES = 16, 16, 1_000_000, 64
 
 
 class Streams:
@@ -36,14 +36,14 @@ class Streams:
         self.error.close()
 
 
-def make_store(engine: Engine, job: Job, streams: Streams) -> Store:
-    """Return a store with a module's limits and grants.
+def make_store(engine: Engine, job: Job, streams: Streams, memories: int = 1) -> Store:
+    """Return a store with a module's limits and grants, for a guest that declares so many memories.
 
     Raises:
         LoadError: A granted directory is not there.
     """
     store = Store(engine)
-    _limit(store, job.limits)
+    _limit(store, job.limits, memories)
     wasi = WasiConfig()
     wasi.stdout_custom = streams.out.write
     wasi.stderr_custom = streams.error.write
@@ -52,8 +52,8 @@ def make_store(engine: Engine, job: Job, streams: Streams) -> Store:
     return store
 
 
-def _limit(store: Store, limits: Limits) -> None:
-    memories = limits.memories or MEMORIES
+def _limit(store: Store, limits: Limits, memories: int) -> None:
+    memories = limits.memories or min(memories, MEMORIES)
     # The engine counts each memory for itself: all together may have what the module may.
     store.set_limits(
         memory_size=(limits.memory or MEMORY) // memories,

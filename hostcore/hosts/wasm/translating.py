@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 
-from hostcore.errors import GuestTrapError, HookError, HostcoreError, LimitError
+from hostcore.errors import CallCycleError, GuestTrapError, HookError, HostcoreError, LimitError
 from hostcore.hosts import faults
 from hostcore.hosts.wasm.abi import NoMemory
 from hostcore.hosts.wasm.imports import HeldHost, parse
@@ -45,10 +45,13 @@ def _answered(refused: Refused, release: Release, hook: str) -> HostcoreError:
     if code == "memory":
         return LimitError(f"{name!r} ran out of memory, in {hook!r}: {message}", code="HC504",
                           hint="raise limits.memory of the module")  # fmt: skip
+    if code == "cycle" and isinstance(trail := details.get("trail"), list):
+        return CallCycleError(message, trail=[str(name) for name in trail], hint=str(details.get("hint") or ""))
+    exception = details.get("exception")
+    said = f"raised {message}" if exception else f"failed: {message}" + (f" [{code}]" if code != "failed" else "")
     return HookError(
-        name, f"hook {hook!r} failed: {message}" + (f" [{code}]" if code != "failed" else ""), hook=hook,
-        label=release.label, exception=str(details.get("exception") or code),
-        traceback=printable(str(details.get("traceback") or "")),
+        name, f"hook {hook!r} {said}", hook=hook, label=release.label, exception=str(exception or code),
+        where=printable(str(details.get("where") or "")), traceback=printable(str(details.get("traceback") or "")),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from ctypes import addressof, c_char_p, c_uint64, c_void_p
@@ -13,7 +14,7 @@ from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.values import Reader, read_bytes, read_text, reader
-from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
+from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
 from hostcore.hosts.wasm.ticker import Ticker
 
 _SLICES = 2
@@ -64,6 +65,7 @@ class Fiber:
         self._busy = False
         self._closing = False
         self._left = 0  # the future of a suspended call whose coroutine has not begun
+        self._owner = threading.get_ident()
         self._epoch = -1
         self._by_context = by_context
         self.context = lib.address(store._context())
@@ -84,8 +86,10 @@ class Fiber:
 
         Raises:
             Dead: The guest trapped now, or did before; from then on nothing can be called.
+            LifecycleError: This is not the thread that made the guest.
             BaseException: What a host function raised, such as KeyboardInterrupt.
         """
+        check_thread(self._owner)
         if self.dead is not None:
             raise self.dead.again()
         if self._busy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ from typing import Any
 
 from wasmtime import Store
 
-from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
+from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
 from hostcore.hosts.wasm.ticker import TICK, Ticker
 from hostcore.messaging.lane import Lane
 
@@ -40,28 +41,35 @@ class ThreadRunner:
         self._lane = Lane("guest", self._loop)
         self._context = contextvars.copy_context()
         self._busy = self._closing = False
+        self._asked: asyncio.Task[Any] | None = None
+        self._owner = threading.get_ident()
         runners[0] = self
 
     def run(
         self, begin: Callable[..., Any], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
     ) -> Any:
         """Return a coroutine that makes the call; see `Runner.run`."""
+        check_thread(self._owner)
         if self.dead is not None:
             raise self.dead.again()
         if self._busy:
             raise Dead("was called while another call is in hand")
-        self._busy = True
         self._context = contextvars.copy_context()  # what is being handled: host functions run in it
         return self._run(partial(begin, *arguments), end, until)
 
     async def _run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float) -> Any:
+        self._busy = True
+        work = asyncio.ensure_future(self._lane.run(lambda: self._enter(begin, until)))
+        work.add_done_callback(self._free)
+        self._keep_ticking(work)
         try:
-            work = asyncio.ensure_future(self._lane.run(lambda: self._enter(begin, until)))
-            while not work.done():
-                self._ticker.polls += 1  # so that the epoch goes on
-                if self._ticker.asleep:
-                    self._ticker.wake()
-                await asyncio.wait({work}, timeout=10 * TICK)
+            await asyncio.wait({work})
+        except BaseException as exc:  # nobody waits any more: the thread ends when it asks the host, or at the deadline
+            self.kill(dead_of(exc))
+            if self._asked is not None:
+                self._asked.cancel()
+            raise
+        try:
             work.result()
             return end()
         except Dead as dead:
@@ -72,13 +80,23 @@ class ThreadRunner:
             if _INTERRUPTED in dead.reason:
                 raise TimeUp from None
             raise
-        except asyncio.CancelledError as exc:  # the thread goes on until the deadline
-            self.kill(dead_of(exc))
-            raise
-        finally:
-            self._busy = False
-            if self._closing:
-                self._shut()
+
+    def _keep_ticking(self, work: asyncio.Future[Any]) -> None:
+        """See to it that the epoch goes on, and so the deadline comes, until the thread is through."""
+        if work.done():
+            return
+        self._ticker.polls += 1
+        if self._ticker.asleep:
+            self._ticker.wake()
+        self._loop.call_later(10 * TICK, self._keep_ticking, work)
+
+    def _free(self, work: asyncio.Future[Any]) -> None:
+        if not work.cancelled():
+            work.exception()  # looked at: if somebody waits, he gets it
+        self._busy = False
+        if self._closing:
+            self._ticker.left -= 1
+            self._shut()
 
     def _enter(self, begin: Callable[[], Any], until: float) -> None:
         left = until - time.monotonic()
@@ -97,7 +115,10 @@ class ThreadRunner:
         outcome: Future[Any] = Future()
 
         def start() -> None:
-            task = self._loop.create_task(call(), context=self._context)
+            if self.dead is not None:
+                outcome.set_exception(self.dead.again())
+                return
+            task = self._asked = self._loop.create_task(call(), context=self._context)
             task.add_done_callback(lambda task: _hand(task, outcome))
 
         self._loop.call_soon_threadsafe(start)
@@ -111,6 +132,8 @@ class ThreadRunner:
     def close(self) -> None:
         """Free the store, after the call in hand."""
         self.kill(Dead("was closed"))
+        if self._busy and not self._closing:
+            self._ticker.left += 1
         self._closing = True
         if not self._busy:
             self._shut()
