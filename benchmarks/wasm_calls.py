@@ -145,7 +145,7 @@ async def measure(seconds: float) -> Result:
         folder = stack.enter_context(scratch())
         native = write_project(folder / "native", ["native"], code=guests.NATIVE)
         policy = {"grants": dict.fromkeys(guests.kinds(), guests.GRANTS)}
-        config = {"state_dir": str(folder), "policy": policy, "modules": guests.LIMITS}
+        config = {"state_dir": str(folder), "policy": policy}
         system = await stack.enter_async_context(ModuleSystem(config))
         await system.load("native", source=native)
         for kind in guests.kinds():

@@ -48,8 +48,6 @@ class Echo:
         return message.payload
 '''
 GRANTS = ("kv", "bus.request:native")
-LIMITS = {"JavaScript": {"limits": {"memories": 2}}}
-"""The configuration of the modules that need one."""
 
 
 def guest(name: str) -> Path:

@@ -42,14 +42,13 @@ async def loads(kind: str, times: int, after: str = "") -> dict[str, list[float]
     """
     path, data = guests.guest(kind), guests.payload(1024)
     found: dict[str, list[float]] = {"load": [], "call": [], "unload": []}
-    limits = guests.LIMITS.get(kind, {}).get("limits")
     with scratch() as folder:
         async with ModuleSystem({"state_dir": str(folder), "index": False}) as system:
             if after:
                 await system.load("after", source=guests.guest(after))
             for _ in range(times):
                 began = time.perf_counter()
-                await system.load("m", source=path, limits=limits)
+                await system.load("m", source=path)
                 found["load"].append(milliseconds(began))
                 began = time.perf_counter()
                 await system.request("m", data, topic="echo")

@@ -53,8 +53,7 @@ async def measure(quick: bool) -> Result:
     with scratch() as folder:
         for kind in guests.kinds():
             async with ModuleSystem({"state_dir": str(folder / kind), "index": False}) as system:
-                limits = guests.LIMITS.get(kind, {}).get("limits")
-                await system.load("echo", source=guests.guest(kind), limits=limits)
+                await system.load("echo", source=guests.guest(kind))
                 await reload_again(system, 5)
                 rows.append(told(f"{kind}, idle", 1, await reload_again(system, times)))
                 rows.append(await under_load(kind, system, times))
