@@ -106,23 +106,34 @@ def define(
 
 
 class CoreFunction:
-    """An exported function of i32 numbers that returns one number, or none."""
+    """An exported function of i32 numbers that returns one number, or none.
+
+    What a call needs is made with the first: most guests are never asked for most of their functions.
+    """
 
     def __init__(self, store: Store, function: Func, kinds: Sequence[str], results: int = 1) -> None:
         self._handle = function._func
+        self._context = lib.address(store._context())
+        self._counts = len(kinds), results
+        self._call: tuple[Any, ...] = ()
+
+    def _prepare(self) -> None:
+        count, results = self._counts
         # A value is four words: its kind, and in the second the number.
-        self._arguments: Any = (c_int64 * (4 * max(1, len(kinds))))()
-        self._numbers = slice(1, 4 * len(kinds), 4)
-        self._arguments[0 : 4 * len(kinds) : 4] = [_I32] * len(kinds)
+        self._arguments: Any = (c_int64 * (4 * max(1, count)))()
+        self._numbers = slice(1, 4 * count, 4)
+        self._arguments[0 : 4 * count : 4] = [_I32] * count
         self._result = (c_int64 * 4)()
         self._trap, self._error = c_void_p(0), c_void_p(0)
         self._call = lib.prepared(
-            lib.core_call_async, lib.address(store._context()), addressof(self._handle), addressof(self._arguments),
-            len(kinds), addressof(self._result), results, addressof(self._trap), addressof(self._error),
+            lib.core_call_async, self._context, addressof(self._handle), addressof(self._arguments), count,
+            addressof(self._result), results, addressof(self._trap), addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *numbers: int) -> int:
         """Start a call and return its future."""
+        if not self._call:
+            self._prepare()
         self._arguments[self._numbers] = numbers
         return lib.core_call_async(*self._call)  # type: ignore[no-any-return]
 

@@ -212,11 +212,19 @@ def shape_of(kind: FuncType, *, text: bool = False) -> Shape:
 
 
 class Function:
-    """An exported function of a component whose arguments are all strings."""
+    """An exported function of a component whose arguments are all strings.
+
+    What a call needs is made with the first: most guests are never asked for most of their functions.
+    """
 
     def __init__(self, store: Store, function: Func, shape: Shape) -> None:
-        count, self._read = shape
+        self._count, self._read = shape
         self._handle = function._func  # 16 bytes that the library reads at each call
+        self._context = lib.address(store._context())
+        self._call: tuple[Any, ...] = ()
+
+    def _prepare(self) -> None:
+        count = self._count
         # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
         # which the second array keeps alive.
         self._arguments: Any = (c_uint64 * (4 * max(1, count)))()
@@ -227,12 +235,14 @@ class Function:
         self._error = c_void_p(0)
         self._target = addressof(self._result)
         self._call = lib.prepared(
-            lib.call_async, addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
-            self._target, 0 if self._read is None else 1, addressof(self._error),
+            lib.call_async, addressof(self._handle), self._context, addressof(self._arguments), count, self._target,
+            0 if self._read is None else 1, addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *arguments: bytes) -> int:
         """Start a call and return its future."""
+        if not self._call:
+            self._prepare()
         self._arguments[self._sizes] = [*map(len, arguments)]
         self._texts[self._pointers] = arguments
         return lib.call_async(*self._call)  # type: ignore[no-any-return]
