@@ -5,9 +5,9 @@ MessagePack, JSON, the guest, and all of it back.  `guest alone` is the call of 
 `get` has one call of the host inside (`kv.get`), `ask` one that a native module answers, through the bus.
 
 The peers: wasmtime's public interface for Python on the same file, and an Extism plug-in in C that does the same, with
-its SDK for Python; both from JSON to JSON, with a host function that returns a constant for `get`.  "with the codec"
-has the data made into JSON and back, as a request has.  All run in turns, in short blocks, in one process; times are
-medians in microseconds, the ratios those of the 1 KB.
+its SDK for Python; both from JSON to JSON.  For `get` they have a host function that reads SQLite, as `kv.get` does.
+"with the codec" has the data made into JSON and back, as a request has.  All run in turns, in short blocks, in one
+process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from hostcore import ModuleSystem
 from hostcore.cli.bench.measuring import Ask, Figures, calls, in_turns
 
 TITLE = "WebAssembly: calls"
-KINDS = ("component", "core", "JavaScript", "Python")
 encode, decode = msgspec.json.encode, msgspec.json.decode
 
 
@@ -55,7 +54,7 @@ class Subjects:
     """Everything that is called, made ready."""
 
     def __init__(self, system: ModuleSystem) -> None:
-        self.system = system
+        self.system, self.kinds = system, guests.kinds()
         component, core = guests.guest("component"), guests.guest("core")
         self.public, self.core = peers.PublicComponent(component), peers.PublicCore(core)
         self.public_python = peers.PublicComponent(guests.guest("Python"))
@@ -65,8 +64,8 @@ class Subjects:
         data = guests.payload(size)
         text, known = encode(data), encode(data).decode()
         system, public, plugin = self.system, self.public, self.extism
-        ours = {f"{kind}: request": functools.partial(system.request, kind, data, topic="echo") for kind in KINDS}
-        alone = {f"{kind}: guest alone": bare(guests.live(system, kind), "echo", text) for kind in KINDS}
+        ours = {f"{kind}: request": functools.partial(system.request, kind, data, topic="echo") for kind in self.kinds}
+        alone = {f"{kind}: guest alone": bare(guests.live(system, kind), "echo", text) for kind in self.kinds}
         return {
             **ours,
             **alone,
@@ -84,7 +83,7 @@ class Subjects:
         asks = {f"{kind}: ask, request": functools.partial(system.request, kind, data, topic="ask")
                 for kind in ("component", "core")}  # fmt: skip
         wrapped = {"target": "native", "topic": "echo", "payload": data}
-        for kind in ("JavaScript", "Python"):
+        for kind in self.kinds[2:]:
             asks[f"{kind}: ask, request"] = functools.partial(system.request, kind, wrapped, topic="ask")
         gets = {f"{kind}: get, request": functools.partial(system.request, kind, None, topic="get")
                 for kind in ("component", "core")}  # fmt: skip
@@ -145,11 +144,11 @@ async def measure(seconds: float) -> Result:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(scratch())
         native = write_project(folder / "native", ["native"], code=guests.NATIVE)
-        policy = {"grants": dict.fromkeys(KINDS, guests.GRANTS)}
-        config = {"state_dir": str(folder), "policy": policy, "modules": guests.LIMITS}
+        policy = {"grants": dict.fromkeys(guests.kinds(), guests.GRANTS)}
+        config = {"state_dir": str(folder), "policy": policy}
         system = await stack.enter_async_context(ModuleSystem(config))
         await system.load("native", source=native)
-        for kind in KINDS:
+        for kind in guests.kinds():
             await system.load(kind, source=guests.guest(kind))
         subjects = Subjects(system)
         for kind in ("component", "core"):

@@ -48,8 +48,6 @@ class Echo:
         return message.payload
 '''
 GRANTS = ("kv", "bus.request:native")
-LIMITS = {"JavaScript": {"limits": {"memories": 2}}}
-"""The configuration of the modules that need one."""
 
 
 def guest(name: str) -> Path:
@@ -60,9 +58,18 @@ def guest(name: str) -> Path:
     return building.build(_TESTS[name])
 
 
+def kinds() -> tuple[str, ...]:
+    """Return the kinds of guest that are measured: JavaScript only where npm can build it."""
+    try:
+        guest("JavaScript")
+    except building.ToolMissing:
+        return "core", "component", "Python"
+    return "core", "component", "JavaScript", "Python"
+
+
 def share_compiled() -> None:
     """Have compiled code kept beside the guests, so that it is made once for all runs and the user's is left alone."""
-    os.environ["HOSTCORE_CACHE_DIR"] = str(building.cache_directory() / "compiled")
+    os.environ["HOSTCORE_CACHE_DIR"] = str(building.cache_directory() / "bench-compiled")
 
 
 def payload(size: int) -> dict[str, Any]:

@@ -83,7 +83,7 @@ async def instantiate(kinds: tuple[str, ...], seconds: float) -> list[Row]:
 
     makes: dict[str, Callable[[], Awaitable[object]]] = {}
     with scratch() as folder:
-        async with ModuleSystem({"state_dir": str(folder), "modules": guests.LIMITS}) as system:
+        async with ModuleSystem({"state_dir": str(folder), "index": False}) as system:
             for kind in kinds:
                 await system.load(kind, source=guests.guest(kind))
                 makes[f"instantiate: hostcore, {kind}"] = maker(guests.instance(system, kind))
@@ -118,7 +118,7 @@ def again(function: Callable[[], object]) -> Ask:
 
 async def child(kind: str, count: int, seconds: float) -> object:
     if kind == "instantiate":
-        return await instantiate(("core", "component", "JavaScript", "Python"), seconds)
+        return await instantiate(guests.kinds(), seconds)
     if kind == "extism":
         return await load_extism(count, seconds)
     return await load_hostcore(kind, count, seconds)

@@ -5,6 +5,7 @@ Neither has what a module has: no address, mailbox, permission or deadline, and 
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from wasmtime import component as comp
 
 HANDLE = ("hostcore:module/lifecycle@1.0.0", "handle-message")
 VALUE = '{"kept":true}'
+_store = sqlite3.connect(":memory:", isolation_level=None)
+_store.execute("CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+_store.execute("INSERT INTO kv VALUES ('k', ?)", (VALUE,))
+
+
+def stored(key: str) -> str:
+    """Return what is stored under `key`, as a module's own store does: from SQLite."""
+    row: tuple[str] = _store.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
+    return row[0]
 
 
 class PublicComponent:
@@ -31,7 +41,7 @@ class PublicComponent:
                 with root.add_instance(name) as interface:
                     for function, kind in imports[name].ty.exports(engine).items():
                         if isinstance(kind.ty, comp.FuncType):
-                            interface.add_func(function, lambda *_: VALUE)
+                            interface.add_func(function, lambda _, key, *rest: stored(key))
         self._store, instance = self.instantiate()
         outer = instance.get_export_index(self._store, HANDLE[0])
         assert outer is not None
@@ -81,7 +91,7 @@ class PublicCore:
 
 @extism.host_fn()
 def kv_get(key: str) -> str:
-    return VALUE
+    return stored(key)
 
 
 def extism_plugin(path: Path) -> extism.Plugin:

@@ -19,7 +19,6 @@ from hostcore import ModuleSystem
 
 TITLE = "WebAssembly: reload"
 RATE = 1000
-KINDS = ("core", "component", "JavaScript", "Python")
 
 
 async def at_rate(system: ModuleSystem, over: asyncio.Event) -> int:
@@ -52,10 +51,9 @@ async def measure(quick: bool) -> Result:
     rows: list[Row] = []
     times = 10 if quick else 200
     with scratch() as folder:
-        for kind in KINDS:
+        for kind in guests.kinds():
             async with ModuleSystem({"state_dir": str(folder / kind), "index": False}) as system:
-                limits = guests.LIMITS.get(kind, {}).get("limits")
-                await system.load("echo", source=guests.guest(kind), limits=limits)
+                await system.load("echo", source=guests.guest(kind))
                 await reload_again(system, 5)
                 rows.append(told(f"{kind}, idle", 1, await reload_again(system, times)))
                 rows.append(await under_load(kind, system, times))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import weakref
 from math import inf
@@ -31,6 +30,7 @@ from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
 from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
+from hostcore.packages.digests import read_with_sha256
 from hostcore.packages.locating import Release
 
 _LARGEST = 512 * 1024**2
@@ -84,15 +84,15 @@ class WasmHost:
         return named
 
     async def _code(self, release: Release, settings: Settings) -> Code:
-        data = await asyncio.to_thread(_read, release)
-        key = (hashlib.sha256(data).hexdigest(), settings)
+        data, digest = await asyncio.to_thread(_read, release)
+        key = (digest, settings)
         code: Code | None = self._codes.get(key)
         if code is None:
             kind = kind_of(data, module=release.name, label=release.label)
             engine = self._engine(settings)
             made: Any = await loaded(
                 engine, data, settings, kind, self._cache, module=release.name, label=release.label,
-                seconds=self._config.compile_time, memory=self._config.compile_memory,
+                seconds=self._config.compile_time, memory=self._config.compile_memory, digest=digest,
             )  # fmt: skip
             make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
             code = make(engine, made, self._ticker, self._path, memories_of(data, kind))
@@ -112,15 +112,15 @@ class WasmHost:
         self._ticker.close()
 
 
-def _read(release: Release) -> bytes:
+def _read(release: Release) -> tuple[bytes, str]:
     path = Path(release.wasm)
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size <= _LARGEST else b""
+        found = read_with_sha256(path) if size <= _LARGEST else (b"", "")
     except OSError as exc:
         raise LoadError(release.name, f"{path} cannot be read: {exc.strerror}", code="HC203", label=release.label,
                         hint="install the release again") from None  # fmt: skip
     if size > _LARGEST:
         raise LoadError(release.name, f"{path} is {size:,} bytes; at most {_LARGEST:,} are loaded", code="HC211",
                         label=release.label)  # fmt: skip
-    return data
+    return found

@@ -103,7 +103,9 @@ class WasmInstance:
             payload = payloads.from_wire(envelope.payload, reader=self.name, sender=envelope.sender)
         except HostcoreError as exc:
             raise Refusal(exc) from None
-        until = min(envelope.deadline, _now() + self._limit_of(hook))
+        until = _now() + self._limit_of(hook)
+        if envelope.deadline < until:
+            until = envelope.deadline
         if hook == "handle_message":
             return guest.call("lifecycle.handle-message", envelope.topic.encode(), payload, until=until)
         if hook == "execute":

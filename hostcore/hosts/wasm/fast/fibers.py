@@ -216,32 +216,39 @@ def shape_of(kind: FuncType, *, text: bool = False) -> Shape:
 
 
 class Function:
-    """An exported function of a component whose arguments are all strings."""
+    """An exported function of a component whose arguments are all strings.
+
+    What a call needs is made with the first: most guests are never asked for most of their functions.
+    """
 
     def __init__(self, store: Store, function: Func, shape: Shape) -> None:
-        count, self._read = shape
+        self._count, self._read = shape
         self._handle = function._func  # 16 bytes that the library reads at each call
+        self._context = lib.address(store._context())
+        self._call: tuple[Any, ...] = ()
+
+    def _prepare(self) -> None:
+        count = self._count
         # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
         # which the second array keeps alive.
-        self._arguments = (c_uint64 * (4 * max(1, count)))()
-        self._texts = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
-        self._places = range(1, 4 * count, 4)
-        for place in self._places:
-            self._arguments[place - 1] = lib.KIND_STRING
+        self._arguments: Any = (c_uint64 * (4 * max(1, count)))()
+        self._texts: Any = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
+        self._arguments[0 : 4 * count : 4] = [lib.KIND_STRING] * count
+        self._sizes, self._pointers = slice(1, 4 * count, 4), slice(2, 4 * count, 4)
         self._result = (c_uint64 * 4)()
         self._error = c_void_p(0)
         self._target = addressof(self._result)
         self._call = lib.prepared(
-            lib.call_async, addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
-            self._target, 0 if self._read is None else 1, addressof(self._error),
+            lib.call_async, addressof(self._handle), self._context, addressof(self._arguments), count, self._target,
+            0 if self._read is None else 1, addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *arguments: bytes) -> int:
         """Start a call and return its future."""
-        sizes, texts = self._arguments, self._texts
-        for place, data in zip(self._places, arguments, strict=True):
-            sizes[place] = len(data)
-            texts[place + 1] = data
+        if not self._call:
+            self._prepare()
+        self._arguments[self._sizes] = [*map(len, arguments)]
+        self._texts[self._pointers] = arguments
         return lib.call_async(*self._call)  # type: ignore[no-any-return]
 
     def end(self) -> Any:
