@@ -115,7 +115,8 @@ class WasmInstance:
                 self.name, f"hook {hook!r} takes live objects, which do not reach a guest", hook=hook, code="HC312",
                 label=self._job.release.label, hint="implement it in a native module",
             ))  # fmt: skip
-        return guest.call("hooks.call", hook.encode(), payload, until=until)
+        chosen = payloads.chosen(payload, self._arguments[hook])
+        return guest.call("hooks.call", hook.encode(), chosen, until=until)
 
     async def _start_anew(self, envelope: Envelope) -> Any:
         return await settled(self._deliver(await self._revive(), envelope))

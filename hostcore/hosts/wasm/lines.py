@@ -63,6 +63,9 @@ class Output:
 
     def write(self, data: bytes) -> int:
         """Take what the guest wrote; all of it, always."""
+        if not self._log.isEnabledFor(self._level):
+            self._rest = b""
+            return len(data)
         if self._limit.spent():  # a flood, of millions of lines perhaps: they are counted, not made
             rest = data[data.rfind(b"\n") + 1 :]
             self._limit.drop(data.count(b"\n"))

@@ -16,6 +16,7 @@ from hostcore.messaging.wire import DECODE_ERRORS, ENCODE_ERRORS, NOTHING, Reply
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def from_wire(data: bytes, *, reader: str, sender: str) -> bytes:
@@ -81,3 +82,9 @@ def reply_of(data: bytes | None, *, limit: int) -> Reply | None:
 def joined(parts: Mapping[str, bytes], names: Iterable[str]) -> bytes:
     """Return a JSON object of those of `parts`, JSON themselves, that `names` has."""
     return b"{" + b",".join(_encode(name) + b":" + parts[name] for name in names if name in parts) + b"}"
+
+
+def chosen(data: bytes, names: Iterable[str]) -> bytes:
+    """Return the JSON object in `data` with those of its fields that `names` has, each as it is."""
+    fields = _fields(data)
+    return b"{" + b",".join(_encode(name) + b":" + bytes(fields[name]) for name in names if name in fields) + b"}"
