@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import ceil, inf
 from types import CoroutineType
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Store
 
@@ -109,8 +109,11 @@ class ThreadRunner:
         """Call a host function on the event loop, from the guest's thread, and wait for what it returns."""
 
         async def call() -> Any:
-            result = function(self.host, *arguments)
-            return await result if type(result) is CoroutineType else result
+            try:
+                result = function(self.host, *arguments)
+                return await result if type(result) is CoroutineType else result
+            except (KeyboardInterrupt, SystemExit) as exc:  # a task that raises these would end the event loop
+                return _Raised(exc)
 
         outcome: Future[Any] = Future()
 
@@ -146,13 +149,21 @@ class ThreadRunner:
         self._closed()
 
 
+class _Raised(NamedTuple):
+    """What a host function raised, on its way to the guest's thread."""
+
+    error: BaseException
+
+
 def _hand(task: asyncio.Task[Any], outcome: Any) -> None:
     if task.cancelled():
         outcome.set_exception(RuntimeError("the host was cancelled"))
     elif task.exception() is not None:
         outcome.set_exception(task.exception())
+    elif isinstance(result := task.result(), _Raised):
+        outcome.set_exception(result.error)
     else:
-        outcome.set_result(task.result())
+        outcome.set_result(result)
 
 
 def kept(work: Callable[[], Any]) -> tuple[Callable[[], None], Callable[[], Any]]:
