@@ -108,18 +108,21 @@ class ThreadRunner:
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a host function on the event loop, from the guest's thread, and wait for what it returns."""
 
-        async def call() -> Any:
-            result = function(self.host, *arguments)
-            return await result if type(result) is CoroutineType else result
-
         outcome: Future[Any] = Future()
+
+        async def call() -> None:
+            try:
+                result = function(self.host, *arguments)
+                outcome.set_result(await result if type(result) is CoroutineType else result)
+            except BaseException as exc:  # noqa: BLE001 - the guest's thread has it; KeyboardInterrupt would end the loop
+                outcome.set_exception(exc)
 
         def start() -> None:
             if self.dead is not None:
                 outcome.set_exception(self.dead.again())
                 return
-            task = self._asked = self._loop.create_task(call(), context=self._context)
-            task.add_done_callback(lambda task: _hand(task, outcome))
+            self._asked = self._loop.create_task(call(), context=self._context)
+            self._asked.add_done_callback(lambda _: _settle(outcome))
 
         self._loop.call_soon_threadsafe(start)
         return outcome.result()
@@ -146,13 +149,9 @@ class ThreadRunner:
         self._closed()
 
 
-def _hand(task: asyncio.Task[Any], outcome: Any) -> None:
-    if task.cancelled():
+def _settle(outcome: Future[Any]) -> None:
+    if not outcome.done():  # cancelled before it began
         outcome.set_exception(RuntimeError("the host was cancelled"))
-    elif task.exception() is not None:
-        outcome.set_exception(task.exception())
-    else:
-        outcome.set_result(task.result())
 
 
 def kept(work: Callable[[], Any]) -> tuple[Callable[[], None], Callable[[], Any]]:
