@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import ceil, inf
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any
 
 from wasmtime import Store
 
@@ -108,21 +108,21 @@ class ThreadRunner:
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a host function on the event loop, from the guest's thread, and wait for what it returns."""
 
-        async def call() -> Any:
+        outcome: Future[Any] = Future()
+
+        async def call() -> None:
             try:
                 result = function(self.host, *arguments)
-                return await result if type(result) is CoroutineType else result
-            except (KeyboardInterrupt, SystemExit) as exc:  # a task that raises these would end the event loop
-                return _Raised(exc)
-
-        outcome: Future[Any] = Future()
+                outcome.set_result(await result if type(result) is CoroutineType else result)
+            except BaseException as exc:  # noqa: BLE001 - the guest's thread has it; KeyboardInterrupt would end the loop
+                outcome.set_exception(exc)
 
         def start() -> None:
             if self.dead is not None:
                 outcome.set_exception(self.dead.again())
                 return
-            task = self._asked = self._loop.create_task(call(), context=self._context)
-            task.add_done_callback(lambda task: _hand(task, outcome))
+            self._asked = self._loop.create_task(call(), context=self._context)
+            self._asked.add_done_callback(lambda _: _settle(outcome))
 
         self._loop.call_soon_threadsafe(start)
         return outcome.result()
@@ -149,21 +149,9 @@ class ThreadRunner:
         self._closed()
 
 
-class _Raised(NamedTuple):
-    """What a host function raised, on its way to the guest's thread."""
-
-    error: BaseException
-
-
-def _hand(task: asyncio.Task[Any], outcome: Any) -> None:
-    if task.cancelled():
+def _settle(outcome: Future[Any]) -> None:
+    if not outcome.done():  # cancelled before it began
         outcome.set_exception(RuntimeError("the host was cancelled"))
-    elif task.exception() is not None:
-        outcome.set_exception(task.exception())
-    elif isinstance(result := task.result(), _Raised):
-        outcome.set_exception(result.error)
-    else:
-        outcome.set_result(result)
 
 
 def kept(work: Callable[[], Any]) -> tuple[Callable[[], None], Callable[[], Any]]:
