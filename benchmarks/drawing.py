@@ -18,7 +18,10 @@ class Drawing(NamedTuple):
     y: str
 
 
-DRAWINGS = {"reload-rss": Drawing("Resident memory over reloads of one module", "reloads", "RSS in MB")}
+DRAWINGS = {
+    "reload-rss": Drawing("Resident memory over reloads of one module", "reloads", "RSS in MB"),
+    "wasm-rss": Drawing("Resident memory over loads and unloads of a WebAssembly component", "loads", "RSS in MB"),
+}
 
 
 def draw(name: str, readings: Sequence[tuple[float, float]], path: Path) -> None:

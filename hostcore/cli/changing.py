@@ -43,7 +43,9 @@ def load(
     limits = {} if limits_json is None else parse_json(limits_json.encode(), "--limits-json")
     params = {"name": name, "source": _absolute(source), "isolation": isolation,
               "config": read_settings(config_json, settings), "limits": limits}  # fmt: skip
-    result = find_target(config_file, host_name).client.call("modules.load", params, timeout=timeout)
+    client = find_target(config_file, host_name).client
+    with output.waiting(f"loading {name}; a WebAssembly guest is compiled the first time"):
+        result = client.call("modules.load", params, timeout=timeout)
     module = result["module"]
     if as_json:
         output.emit(result)
@@ -94,7 +96,9 @@ def reload(
     """
     params = {"name": name, "source": _absolute(source), "isolation": isolation, "cascade": cascade, "state": state}
     client = find_target(config_file, host_name).client
-    return _reported(client.call("modules.reload", params, timeout=timeout), as_json=as_json)
+    with output.waiting(f"reloading {name}"):
+        report = client.call("modules.reload", params, timeout=timeout)
+    return _reported(report, as_json=as_json)
 
 
 @click.command()
@@ -118,7 +122,9 @@ def rollback(
     """
     client = find_target(config_file, host_name).client
     params = {"name": name, "to": to, "state": state}
-    return _reported(client.call("modules.rollback", params, timeout=timeout), as_json=as_json)
+    with output.waiting(f"rolling {name} back"):
+        report = client.call("modules.rollback", params, timeout=timeout)
+    return _reported(report, as_json=as_json)
 
 
 def _reported(result: dict[str, Any], *, as_json: bool) -> int:

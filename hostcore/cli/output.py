@@ -8,13 +8,16 @@ characters spelt out, so that it can do nothing to a terminal.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+PATIENCE = 1.0
+"""Seconds after which a wait is shown."""
 STYLES = {
     "running": "green", "loading": "cyan", "draining": "cyan", "waiting": "cyan", "failed": "bold red",
     "broken": "bold red", "disabled": "yellow", "wrong": "bold red", "ok": "green", "note": "yellow",
@@ -41,6 +44,39 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def waiting(text: str, *, file: TextIO | None = None) -> Iterator[None]:
+    """Show on standard error, if that is a terminal, that something takes longer than a second."""
+    stream = file or sys.stderr
+    if not stream.isatty():
+        yield
+        return
+    import threading
+
+    shown: list[Any] = []
+    done = threading.Lock()
+
+    def show() -> None:
+        from rich.console import Console
+
+        with done:
+            if not shown:  # else it has ended meanwhile
+                shown.append(Console(file=stream).status(clean(text)))
+                shown[0].start()
+
+    timer = threading.Timer(PATIENCE, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with done:
+            if shown:
+                shown[0].stop()
+            shown.append(None)
 
 
 def fail(error: Mapping[str, Any], *, as_json: bool) -> int:

@@ -6,7 +6,6 @@ WebAssembly guest in a file of its own.  Whichever it is, what comes out is a re
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 
 from hostcore.contract.documents import Unreadable, read_document
 from hostcore.errors import LoadError, Problem, did_you_mean
+from hostcore.packages.digests import sha256_of
 from hostcore.packages.discovery import Discovery
 from hostcore.packages.entries import NAME, Entry
 from hostcore.packages.guests import is_guest_file
@@ -77,8 +77,7 @@ def _guest(file: Path, asked: str | None) -> Release:
         )
         raise _refused(file, asked, problem)
     try:
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = sha256_of(file)
     except OSError as error:
         raise _refused(file, asked, Problem(f"cannot be read: {error.strerror}", "HC204")) from None
     return Release(name, file.name, file.name, f"0+sha.{digest[:12]}", (str(file.parent),), (),

@@ -251,15 +251,20 @@ class Loader:
 
         The collector does not look into all objects (small Structs, for one), so that a class may outlive the first
         pass by its own instances, which go in it; only what outlives a second one is held by something else.  Looking
-        for what holds it passes over the whole heap several times: in a thread, and only if something is.
+        for what holds it passes over the whole heap several times: in a thread, and only if something is.  Nothing is
+        collected where nothing is left to begin with, as of a guest.
         """
         gone = list(gone)
-        await self.collector.collect()
+        if _any_alive(gone):
+            await self.collector.collect()
         for _ in range(_MORE_PASSES):
-            alive = any(remains.instance is not None and remains.instance.survivors() for remains in gone)
-            if not alive or not gc.collect():
+            if not _any_alive(gone) or not gc.collect():
                 break
         return [(*remains.left, *await _holders(remains.instance)) for remains in gone]
+
+
+def _any_alive(gone: Iterable[Remains]) -> bool:
+    return any(remains.instance is not None and remains.instance.survivors() for remains in gone)
 
 
 async def _holders(instance: HostedInstance | None) -> tuple[str, ...]:

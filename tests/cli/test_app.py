@@ -223,3 +223,29 @@ def test_settings_build_a_table():
     """--set values are JSON where they are, text where they are not; dotted keys reach into tables."""
     read = values.read_settings('{"a": 1}', ["b.c=2", "b.d=x y", "e=", 'f="1"', "g=true", "h=a=b"])
     assert read == {"a": 1, "b": {"c": 2, "d": "x y"}, "e": "", "f": "1", "g": True, "h": "a=b"}
+
+
+def test_a_long_wait_is_shown_on_a_terminal(monkeypatch, capsys):
+    """What takes longer than a second is told on a terminal, and nowhere else; what is shorter is not."""
+    monkeypatch.setattr(output, "PATIENCE", 0.0)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as stream:
+        with output.waiting("loading counter\x07", file=stream):
+            text = b""
+            while b"loading counter" not in text:
+                assert select.select([master], [], [], TIME)[0], text
+                text += os.read(master, 65536)
+        monkeypatch.setattr(output, "PATIENCE", TIME)
+        with output.waiting("loading another", file=stream):
+            pass
+        stream.write("end")
+        stream.flush()
+        while not text.endswith(b"end"):
+            text += os.read(master, 65536)
+    os.close(master)
+    assert b"another" not in text
+    assert b"\\x07" in text
+    with output.waiting("loading counter"):
+        pass
+    assert capsys.readouterr() == ("", "")

@@ -167,9 +167,10 @@ class Venv:
         run(sys.executable, "-m", "pip", "--python", self.python, *arguments)
 
 
-def install_target(target: Path, *wheels: Path) -> None:
+def install_target(target: Path, *wheels: Path, upgrade: bool = False) -> None:
     """Install wheels into a plain directory, as `pip install --target` does."""
-    run(sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--no-compile", "--target", target, *wheels)
+    options = ["--no-index", "--no-deps", "--no-compile", *(["--upgrade"] if upgrade else [])]
+    run(sys.executable, "-m", "pip", "install", *options, "--target", target, *wheels)
 
 
 def write_files(directory: Path, files: Mapping[str, str | bytes]) -> None:

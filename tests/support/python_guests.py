@@ -37,7 +37,8 @@ def keep_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _key(project: Path) -> str:
     tools = [Path(it.__file__) for it in (building, componentizing, dependencies, staging)]
-    own = [path for path in project.rglob("*") if path.suffix in (".py", ".toml") and "tests" not in path.parts]
+    parts = {path: path.relative_to(project).parts for path in project.rglob("*") if path.suffix in (".py", ".toml")}
+    own = [path for path in parts if "tests" not in parts[path]]
     files = [*staging.sources_of_inside().values(), *tools, *own, guest.interface_dir() / "hostcore-module.wit"]
     digest = hashlib.sha256(version("componentize-py").encode())
     for file in sorted(files):

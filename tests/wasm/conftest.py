@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.modules import ModuleWriter
+from wasm.hosting import compiled_directory
 
 from hostcore.hosts.wasm.cache import Cache
 from hostcore.hosts.wasm.compiling import compiled
@@ -30,3 +32,15 @@ def ask(cache: Cache) -> Callable[..., Awaitable[Path]]:
         return compiled(data, Settings(), kind, cache, **said)
 
     return ask
+
+
+@pytest.fixture
+def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code is shared by all processes and all runs; everything else is the test's own."""
+    monkeypatch.setenv("HOSTCORE_CACHE_DIR", str(compiled_directory()))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> ModuleWriter:
+    """Write a native module's project and return its directory."""
+    return ModuleWriter(tmp_path)

@@ -140,7 +140,7 @@ export function kvGet(key: string): Result {
 }
 
 export function kvSet(key: string, value: string): Result {
-  return ask("kv.set", '{"key":' + quote(key) + ',"value":' + quote(value) + "}");
+  return ask("kv.set", '{"key":' + quote(key) + ',"value":' + json(value) + "}");
 }
 
 /** "true" if it was there, else "false".  Permission: kv. */

@@ -153,7 +153,7 @@ HC_FN hc_done hc_unsubscribe(hc_str pattern)
     return hc_core_tell(HC_S("bus.unsubscribe"), pattern);
 }
 
-/* A value of the module's own store; none: no such key.  Permission: kv. */
+/* A value of the module's own store, as JSON; none: no such key.  Permission: kv. */
 HC_FN hc_reply hc_kv_get(hc_str key)
 {
     return hc_core_ask(HC_S("kv.get"), key);
@@ -162,7 +162,7 @@ HC_FN hc_reply hc_kv_get(hc_str key)
 HC_FN hc_done hc_kv_set(hc_str key, hc_str value)
 {
     return hc_core_tell(HC_S("kv.set"), HC_CONCAT(HC_S("{\"key\":"), hc_json_quote(key), HC_S(",\"value\":"),
-                                                  hc_json_quote(value), HC_S("}")));
+                                                  value, HC_S("}")));
 }
 
 /* Whether it was there.  Permission: kv. */

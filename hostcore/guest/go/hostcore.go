@@ -206,7 +206,7 @@ func KvGet(key string) (value string, found bool, err error) {
 
 // KvSet puts a value into the module's own store.  Permission: kv.
 func KvSet(key, value string) error {
-	_, err := askJSON("kv.set", map[string]string{"key": key, "value": value})
+	_, err := askJSON("kv.set", map[string]any{"key": key, "value": json.RawMessage(value)})
 	return err
 }
 

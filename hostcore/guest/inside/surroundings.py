@@ -19,7 +19,7 @@ ENVIRONMENT = {"HOME": "/", "USER": "guest"}
 
 def prepare(sleep: Callable[[float], None]) -> None:
     """Make up for what is missing; `sleep` waits without holding the host."""
-    time.sleep = _checked(sleep)
+    time.sleep = _checked(sleep)  # type: ignore[assignment]
     select.select = _nothing_to_select(select.select)
     _fill_environment()
     for name in ("getuid", "geteuid", "getgid", "getegid"):

@@ -214,7 +214,7 @@ pub fn kv_get(key: &str) -> Reply {
 pub fn kv_set(key: &str, value: &str) -> Result<(), Error> {
     ask(
         "kv.set",
-        &json::object(&[("key", &json::quote(key)), ("value", &json::quote(value))]),
+        &json::object(&[("key", &json::quote(key)), ("value", value)]),
     )
     .map(drop)
 }

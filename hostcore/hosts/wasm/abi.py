@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hostcore.hosts.wasm.imports import HostCalls, parse, unparse
+from hostcore.hosts.wasm.imports import HostCalls, parse, too_large, unparse
 from hostcore.hosts.wasm.outcomes import Refused
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
@@ -15,8 +15,10 @@ MASK = 0xFFFF_FFFF
 """The bits of a number that i32 stands for."""
 FAILED, NONE = 1 << 63, 1 << 62
 _CLOCK_WALL, _ERRNO_INVAL = 0, 28
-_SPACE = 2
-"""How many times the limit of a message an argument may have, since JSON takes more room than MessagePack."""
+_OP = 64
+"""Bytes of an operation's name that are looked at."""
+_FRAME = 4096
+"""Bytes of an argument beyond its payload."""
 
 
 class Memory(Protocol):
@@ -49,33 +51,38 @@ class HostAbi:
             raise NoMemory
         return self.memory
 
-    def _text(self, pointer: int, length: int, most: int) -> str:
-        return self._memory().read(pointer, min(length, most)).decode("utf-8", "replace")
+    def _text(self, pointer: int, length: int, most: int = MASK) -> str:
+        """Return text of the guest's, of a longer one its first `most` bytes; raises where any of it leaves memory."""
+        memory = self._memory()
+        memory.read(pointer + length, 0)
+        return memory.read(pointer, min(length, most)).decode("utf-8", "replace")
 
     # --- imports -----------------------------------------------------------------------------------------------
 
     def log(self, level: int, pointer: int, length: int) -> None:
-        """Write to the module's log; what is longer than any message may be is cut."""
-        text = self._text(pointer, length, most=self.calls.limit)
+        """Write to the module's log."""
+        text = self._text(pointer, length, 4 * self.calls.line + 4)  # at most 4 bytes make a character
         self.calls.log(LEVELS[level] if level < len(LEVELS) else "info", text)
 
     def call(self, op: int, op_length: int, arg: int, arg_length: int, out: int, capacity: int) -> Any:
         """Do an operation; returns the result's length and what it is."""
-        name, most = self._text(op, op_length, 64), _SPACE * self.calls.limit
-        try:
-            if arg_length > most:
-                raise _too_large(arg_length, most)
-            argument = self._text(arg, arg_length, most)
-            do = OPERATIONS.get(name)
+        name, most = self._text(op, op_length, _OP), self.calls.limit + _FRAME
+        argument = self._text(arg, arg_length, most)
+        do = OPERATIONS.get(name)
+        if arg_length > most:
+            result: Any = too_large(arg_length, self.calls.limit)
+        else:
             result = do(self.calls, argument) if do is not None else _unknown(name)
-        except Refused as refused:
-            result = refused
         if isinstance(result, Coroutine):
             return self._later(result, out, capacity)
         return self._give(result, out, capacity)
 
     async def _later(self, work: Coroutine[Any, Any, Any], out: int, capacity: int) -> int:
-        return self._give(await work, out, capacity)
+        try:
+            result = await work
+        except Refused as refused:
+            result = refused
+        return self._give(result, out, capacity)
 
     def _give(self, result: Any, out: int, capacity: int) -> int:
         if result is None:
@@ -153,37 +160,49 @@ def _json(fields: dict[str, Any], name: str) -> str:
     return unparse(fields.get(name))
 
 
-def _send(host: HostCalls, text: str) -> Any:
+# These parse JSON, and so are coroutines: see `imports`.
+
+
+async def _send(host: HostCalls, text: str) -> Any:
     fields = _fields(text)
-    return host.send(_word(fields, "target"), _word(fields, "topic"), _json(fields, "payload"))
+    return await host.send(_word(fields, "target"), _word(fields, "topic"), _json(fields, "payload"))
 
 
-def _request(host: HostCalls, text: str) -> Any:
+async def _request(host: HostCalls, text: str) -> Any:
     fields = _fields(text)
     timeout = fields.get("timeout_ms", 0)
     if not isinstance(timeout, int) or timeout < 0:
         raise Refused({"code": "invalid-argument", "message": "'timeout_ms' is a number", "details": None})
-    return host.request(_word(fields, "target"), _word(fields, "topic"), _json(fields, "payload"), timeout)
+    return await host.request(_word(fields, "target"), _word(fields, "topic"), _json(fields, "payload"), timeout)
 
 
-def _publish(host: HostCalls, text: str) -> Any:
+async def _publish(host: HostCalls, text: str) -> Any:
     fields = _fields(text)
-    return host.publish(_word(fields, "topic"), _json(fields, "payload"))
+    return await host.publish(_word(fields, "topic"), _json(fields, "payload"))
 
 
-def _kv_set(host: HostCalls, text: str) -> Any:
+async def _kv_set(host: HostCalls, text: str) -> Any:
     fields = _fields(text)
-    return host.kv_set(_word(fields, "key"), _json(fields, "value"))
+    return await host.kv_set(_word(fields, "key"), _json(fields, "value"))
 
 
-def _invoke(host: HostCalls, text: str) -> Any:
+async def _kv_delete(host: HostCalls, key: str) -> Any:
+    return _as_json(await host.kv_delete(key))
+
+
+async def _kv_keys(host: HostCalls, prefix: str) -> Any:
+    return _as_json(await host.kv_keys(prefix))
+
+
+async def _invoke(host: HostCalls, text: str) -> Any:
     fields = _fields(text)
-    return host.invoke(_word(fields, "capability"), _word(fields, "operation"), _json(fields, "args"))
+    return await host.invoke(_word(fields, "capability"), _word(fields, "operation"), _json(fields, "args"))
 
 
 def _sleep(host: HostCalls, text: str) -> Any:
-    if not text.isdecimal() or len(text) > 10:
-        raise Refused({"code": "invalid-argument", "message": "the milliseconds are a decimal number", "details": None})
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10:
+        message = "the milliseconds are a decimal number"
+        return Refused({"code": "invalid-argument", "message": message, "details": None})
     return host.sleep(int(text))
 
 
@@ -204,8 +223,8 @@ OPERATIONS: dict[str, Callable[[HostCalls, str], Any]] = {
     "bus.unsubscribe": HostCalls.unsubscribe,
     "kv.get": HostCalls.kv_get,
     "kv.set": _kv_set,
-    "kv.delete": lambda host, key: _as_json(host.kv_delete(key)),
-    "kv.keys": lambda host, prefix: _as_json(host.kv_keys(prefix)),
+    "kv.delete": _kv_delete,
+    "kv.keys": _kv_keys,
     "cap.granted": lambda host, permission: _as_json(host.granted(permission)),
     "cap.invoke": _invoke,
     "context.module": lambda host, _: unparse(host.module()),

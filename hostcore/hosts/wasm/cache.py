@@ -51,10 +51,14 @@ _DRAFT, _DROPPED = ".draft-", ".dropped-"
 _ENTRY = re.compile(r"(?P<version>[\w.+]+)-[0-9a-f]{64}")
 
 
-def entry_name(data: bytes, settings: Settings, kind: Kind) -> str:
-    """Return the name of the entry for the module in `data`, compiled as `kind` under `settings`."""
+def entry_name(data: bytes, settings: Settings, kind: Kind, digest: str = "") -> str:
+    """Return the name of the entry for the module in `data`, compiled as `kind` under `settings`.
+
+    `digest` is the SHA-256 of `data`, in hexadecimal, where it is known already.
+    """
+    content = bytes.fromhex(digest) or hashlib.sha256(data).digest()
     facts = "\0".join((wasmtime_version(), settings.key, kind.value, _processor(), ""))
-    return f"{wasmtime_version()}-{hashlib.sha256(facts.encode() + hashlib.sha256(data).digest()).hexdigest()}"
+    return f"{wasmtime_version()}-{hashlib.sha256(facts.encode() + content).hexdigest()}"
 
 
 class Cache:

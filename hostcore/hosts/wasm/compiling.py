@@ -50,8 +50,9 @@ _NO_MEMORY: Final = (
 
 
 async def compiled(
-    data: bytes, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str, seconds: float, memory: int
-) -> Path:
+    data: bytes, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str, seconds: float, memory: int,
+    digest: str = "",
+) -> Path:  # fmt: skip
     """Return the verified compiled code of the module in `data`; it is compiled if it is not in the cache.
 
     Args:
@@ -63,6 +64,7 @@ async def compiled(
         label: The module's label, for errors.
         seconds: The time that compiling may take.
         memory: The bytes that the compiling process may use.
+        digest: The SHA-256 of `data`, in hexadecimal, where it is known already.
 
     Raises:
         LoadError: wasmtime does not take the WebAssembly, or crashed over it (HC211).
@@ -70,7 +72,7 @@ async def compiled(
         WorkerDiedError: The compiling process could not be started, or was killed (HC501).
     """
     limits = Limits(seconds, memory)
-    name = await asyncio.to_thread(entry_name, data, settings, kind)
+    name = await asyncio.to_thread(entry_name, data, settings, kind, digest)
 
     async def job() -> Path | Outcome:
         found = await asyncio.to_thread(cache.find, name)
@@ -102,7 +104,7 @@ def load_compiled(engine: wasmtime.Engine, path: Path, kind: Kind) -> component.
 
 async def loaded(
     engine: wasmtime.Engine, data: bytes, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str,
-    seconds: float, memory: int,
+    seconds: float, memory: int, digest: str = "",
 ) -> component.Component | wasmtime.Module:  # fmt: skip
     """Return the module in `data`, ready to run on `engine`, which was made with `settings`.
 
@@ -117,7 +119,9 @@ async def loaded(
 
     text = ""
     for _ in range(2):
-        path = await compiled(data, settings, kind, cache, module=module, label=label, seconds=seconds, memory=memory)
+        path = await compiled(
+            data, settings, kind, cache, module=module, label=label, seconds=seconds, memory=memory, digest=digest
+        )
         try:
             return load_compiled(engine, path, kind)
         except (wasmtime.WasmtimeError, OSError) as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Engine, Store
 from wasmtime.component import Component, ExportIndex, FuncType, Instance, Linker
@@ -14,7 +14,7 @@ from hostcore.hosts.wasm import interface
 from hostcore.hosts.wasm.guests import LISTS, settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead
-from hostcore.hosts.wasm.paths import CallPath, Runner
+from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.signatures import signature
 from hostcore.hosts.wasm.stores import Streams
 from hostcore.hosts.wasm.ticker import Ticker
@@ -57,20 +57,33 @@ _WASI_PREFIXES = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "
 _HOOKS = {name.replace("-", "_"): name for name in interface.EXPORTS["lifecycle"]}
 
 
+class _Export(NamedTuple):
+    """A function that a component exports: where it is, and its type as the call path has it."""
+
+    place: ExportIndex
+    shape: Any
+
+
 class ComponentCode:
     """A compiled component, linked to the host; instances share it.
 
     Attributes:
         problems: What is wrong with it, if anything; then it cannot be instantiated.
+        memories: How many memories it declares.
     """
 
-    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath) -> None:
+    def __init__(self, engine: Engine, component: Component, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
+        self.memories = memories
         self._engine, self._component, self._ticker, self._path = engine, component, ticker, path
         self.problems = [*_import_problems(component, engine), *_export_problems(component, engine)]
-        self.memories = 1
         self._runners: dict[int, Any] = {}
-        self._linker = self._link(self._runners) if path.shared and not self.problems else None
-        self._places: dict[str, ExportIndex] = {}
+        self._linker: Linker | None = None
+        if path.shared and not self.problems:
+            try:
+                self._linker = self._link(self._runners)
+            except TypeError as exc:  # of a function of WASI's that the host has in wasmtime's place
+                self.problems = [Problem(f"imports a function of WASI with a type that it has not: {exc}", "HC212")]
+        self._exports: dict[str, _Export] = {}
         if not self.problems:
             self._find_exports()
 
@@ -91,15 +104,19 @@ class ComponentCode:
         return linker
 
     def _find_exports(self) -> None:
-        for name in self._component.type.exports(self._engine):
+        exports: dict[str, Any] = self._component.type.exports(self._engine)
+        for name, item in exports.items():
             found = interface.split(name)
             if found is None or found[0] not in interface.EXPORTS:
                 continue
             outer = self._component.get_export_index(name)
+            declared = item.ty.exports(self._engine)
             for function in interface.EXPORTS[found[0]]:
                 place = self._component.get_export_index(function, outer)
                 if place is not None:
-                    self._places[f"{found[0]}.{function}"] = place
+                    called = f"{found[0]}.{function}"
+                    shape = self._path.shape(declared[function].ty, text=called in LISTS)
+                    self._exports[called] = _Export(place, shape)
 
     async def instantiate(
         self, store: Store, host: HostCalls, until: float, *, fuel: int | None, streams: Streams
@@ -110,7 +127,7 @@ class ComponentCode:
         try:
             begin, end = self._path.instantiate(self._linker or self._link(runners), self._component, runner)
             instance = await settled(runner.run(begin, end, until))
-            return ComponentGuest(self._path, store, runner, instance, self._places)
+            return ComponentGuest(self._path, store, runner, instance, self._exports)
         except BaseException:
             runner.close()
             raise
@@ -120,14 +137,15 @@ class ComponentGuest:
     """A component's instance in a store of its own."""
 
     def __init__(
-        self, path: CallPath, store: Store, runner: Runner, instance: Instance, places: dict[str, ExportIndex]
+        self, path: CallPath, store: Store, runner: Runner, instance: Instance, exports: Mapping[str, _Export]
     ) -> None:
         self._runner = runner
-        self._functions: dict[str, Any] = {}
-        for name, place in places.items():
-            function = instance.get_func(store, place)
+        self._functions: dict[str, Steps] = {}
+        for name, export in exports.items():
+            function = instance.get_func(store, export.place)
             assert function is not None
-            self._functions[name] = path.function(store, function, function.type(store), text=name in LISTS)
+            bound = path.function(store, function, export.shape)
+            self._functions[name] = bound.begin, bound.end
         self.hooks = frozenset(hook for hook, name in _HOOKS.items() if f"lifecycle.{name}" in self._functions)
         self.tells_hooks = "hooks.implemented" in self._functions
 
@@ -138,8 +156,8 @@ class ComponentGuest:
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
-        function = self._functions[name]
-        return self._runner.run(lambda: function.begin(*arguments), function.end, until)
+        begin, end = self._functions[name]
+        return self._runner.run(begin, end, until, arguments)
 
     def close(self) -> None:
         """Free the store."""
@@ -161,7 +179,9 @@ def _import_problems(component: Component, engine: Engine) -> list[Problem]:
     imports: dict[str, Any] = component.type.imports(engine)
     for name, item in imports.items():
         found = interface.split(name)
-        if found is None:
+        if not hasattr(item.ty, "exports"):
+            problems.append(_no_interface(name, "imports"))
+        elif found is None:
             if not name.startswith(_WASI_PREFIXES):
                 problems.append(Problem(f"imports {name!r}, which no host provides", "HC212",
                                         hint="build it for the world 'module' of hostcore:module"))  # fmt: skip
@@ -182,6 +202,9 @@ def _export_problems(component: Component, engine: Engine) -> list[Problem]:
         if found is None or found[0] not in interface.EXPORTS:
             continue
         known.append(found[0])
+        if not hasattr(item.ty, "exports"):
+            problems.append(_no_interface(name, "exports"))
+            continue
         if not interface.is_spoken(found[1]):
             problems.append(_other_version(name, found[1]))
             continue
@@ -192,6 +215,11 @@ def _export_problems(component: Component, engine: Engine) -> list[Problem]:
         problems.append(Problem(f"is no module: it exports {listed}, not 'hostcore:module/lifecycle'", "HC213",
                                 hint="build it for the world 'module' of hostcore:module"))  # fmt: skip
     return problems
+
+
+def _no_interface(name: str, verb: str) -> Problem:
+    return Problem(f"{verb} {name!r}, which is no interface", "HC212",
+                   hint="build it for the world 'module' of hostcore:module")  # fmt: skip
 
 
 def _other_version(name: str, version: tuple[int, int]) -> Problem:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from wasmtime import Engine, FuncType, Linker, Memory, MemoryType, Module, Store, ValType
 
 from hostcore.errors import Problem
 from hostcore.hosts.wasm.abi import MASK, HostAbi
-from hostcore.hosts.wasm.guests import LISTS, settled
+from hostcore.hosts.wasm.guests import settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused
-from hostcore.hosts.wasm.paths import CallPath, Runner
+from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.stores import Streams
+from hostcore.hosts.wasm.text import printable
 from hostcore.hosts.wasm.ticker import Ticker
 
 ABI = 1
+
+
+class _Capability(TypedDict):
+    name: str
+    version: str
+
+
+_LISTS: dict[str, Any] = {"lifecycle.get-capabilities": list[_Capability], "hooks.implemented": list[str]}
+"""Function of the interface that returns a list -> its type."""
 _HOOKS = {
     "lifecycle.initialize": 1, "lifecycle.execute": 1, "lifecycle.restore-state": 1, "lifecycle.handle-message": 2,
     "lifecycle.get-capabilities": 0, "lifecycle.get-state": 0, "lifecycle.shutdown": 0, "hooks.implemented": 0,
@@ -29,6 +40,8 @@ _HOOKS = {
 _ERROR, _LENGTH_BITS = 1 << 63, 32
 _EXPORTS = {"hc_abi": ((), "i32"), "hc_buf": (("i32",), "i32")}
 _WASI = "wasi_snapshot_preview1"
+_SHOWN, _TOLD = 200, 20
+"""Characters of a name of the guest's choosing that are shown, and how many wrong imports are told."""
 IMPORTS: dict[tuple[str, str], tuple[tuple[str, ...], str, Callable[..., Any]]] = {
     ("hostcore", "log"): (("i32",) * 3, "", HostAbi.log),
     ("hostcore", "call"): (("i32",) * 6, "i64", HostAbi.call),
@@ -64,10 +77,10 @@ _LISTED: dict[str, Callable[[bytes], Any]] = {
 class CoreCode:
     """A compiled core module, linked to the host; instances share it.  See `Code`."""
 
-    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath) -> None:
+    def __init__(self, engine: Engine, module: Module, ticker: Ticker, path: CallPath, memories: int = 1) -> None:
+        self.memories = memories
         self._engine, self._module, self._ticker, self._path = engine, module, ticker, path
         self.problems = [*_import_problems(module), *_export_problems(module)]
-        self.memories = 1
         self._runners: dict[int, Any] = {}
         self._linker = self._link(self._runners) if path.shared and not self.problems else None
 
@@ -111,13 +124,18 @@ class CoreGuest:
         self._start = exports.get("_initialize")
         self._pointer = self._capacity = 0
         self._functions = {
-            function: path.core_function(store, exports[export_name(function)], ("i32",) * count)
+            function: self._steps(function, path.core_function(store, exports[export_name(function)], ("i32",) * count))
             for function, count in _HOOKS.items()
             if export_name(function) in exports
         }
         names = (name.removeprefix("lifecycle.").replace("-", "_") for name in self._functions if "lifecycle" in name)
         self.hooks = frozenset(names)
         self.tells_hooks = "hooks.implemented" in self._functions
+
+    def _steps(self, name: str, function: Any) -> Steps:
+        kind = _LISTS.get(name)
+        read: Callable[[int], Any] = self._read if kind is None else partial(self._read_list, kind)
+        return function.begin, lambda: read(function.end())
 
     async def begin(self, until: float) -> None:
         """Start a WASI reactor, and make sure of the ABI.
@@ -139,35 +157,33 @@ class CoreGuest:
 
     def call(self, name: str, *arguments: bytes, until: float = inf) -> Any:
         """Call a function of the interface; see `Guest.call`."""
-        size = sum(map(len, arguments))
-        if size <= self._capacity:
-            return self._call(name, arguments, until)
-        buffer = self._buffer
-        outcome = self._runner.run(lambda: buffer.begin(size), buffer.end, until)
+        data = b"".join(arguments)
+        lengths = [*map(len, arguments)]
+        if len(data) <= self._capacity:
+            return self._call(name, data, lengths, until)
+        outcome = self._runner.run(self._buffer.begin, self._buffer.end, until, (len(data),))
         if type(outcome) is CoroutineType:
-            return self._call_later(outcome, size, name, arguments, until)
-        self._take_buffer(outcome, size)
-        return self._call(name, arguments, until)
+            return self._call_later(outcome, name, data, lengths, until)
+        self._take_buffer(outcome, len(data))
+        return self._call(name, data, lengths, until)
 
-    async def _call_later(self, outcome: Any, size: int, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
-        self._take_buffer(await outcome, size)
-        return await settled(self._call(name, arguments, until))
+    async def _call_later(self, outcome: Any, name: str, data: bytes, lengths: list[int], until: float) -> Any:
+        self._take_buffer(await outcome, len(data))
+        return await settled(self._call(name, data, lengths, until))
 
     def _take_buffer(self, pointer: int, size: int) -> None:
         if not pointer & MASK:
             raise Refused({"code": "memory", "message": f"it has no room for {size:,} bytes", "details": None})
         self._pointer, self._capacity = pointer & MASK, size
 
-    def _call(self, name: str, arguments: tuple[bytes, ...], until: float) -> Any:
-        function = self._functions[name]
+    def _call(self, name: str, data: bytes, lengths: list[int], until: float) -> Any:
+        begin, end = self._functions[name]
         try:
-            if self._runner.dead is None and arguments:
-                self._memory.write(self._pointer, b"".join(arguments))
+            if data and self._runner.dead is None:
+                self._memory.write(self._pointer, data)
         except OutOfMemory as exc:
             raise self._hostile(exc) from None
-        if name in LISTS:
-            return self._runner.run(function.begin, lambda: self._read_list(name, function.end()), until)
-        return self._runner.run(lambda: function.begin(*map(len, arguments)), lambda: self._read(function.end()), until)
+        return self._runner.run(begin, end, until, lengths)
 
     def _hostile(self, error: OutOfMemory) -> Dead:
         dead = Dead(error.reason)
@@ -186,14 +202,13 @@ class CoreGuest:
             raise Refused(_error_of(data))
         return data
 
-    def _read_list(self, name: str, result: int) -> list[Any]:
+    def _read_list(self, kind: Any, result: int) -> list[Any]:
         data = self._read(result)
         try:
-            told = _LISTED[name](data or b"[]")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            message = f"what it returned is not the JSON list that it should be: {exc}"
+            return list(msgspec.json.decode(data or b"[]", type=kind))
+        except (msgspec.MsgspecError, RecursionError) as exc:
+            message = f"it returned no list as the ABI has it: {exc}"
             raise Refused({"code": "failed", "message": message, "details": None}) from None
-        return [each if isinstance(each, str) else msgspec.structs.asdict(each) for each in told]
 
     def close(self) -> None:
         """Free the store."""
@@ -237,7 +252,7 @@ def _import_problems(module: Module) -> list[Problem]:
     problems = []
     for each in module.imports:
         known = IMPORTS.get((each.module, each.name or ""))
-        what = f"imports {each.module}.{each.name}"
+        what = f"imports {printable(f'{each.module}.{each.name}', _SHOWN)}"
         if known is None:
             if each.module != _WASI:
                 problems.append(Problem(f"{what}, which no host provides", "HC212",
@@ -245,7 +260,8 @@ def _import_problems(module: Module) -> list[Problem]:
         elif _shape(each.type) != _written(*known[:2]):
             problems.append(Problem(f"{what} as {_shape(each.type)}", "HC212",
                                     expected=f"expected: {_written(*known[:2])}"))  # fmt: skip
-    return problems
+    more = len(problems) - _TOLD
+    return [*problems[:_TOLD], Problem(f"and {more:,} more such imports", "HC212")] if more > 0 else problems
 
 
 def _export_problems(module: Module) -> list[Problem]:
@@ -254,7 +270,7 @@ def _export_problems(module: Module) -> list[Problem]:
     if missing:
         return [Problem(f"is no module: it does not export {', '.join(missing)}", "HC213",
                         hint="implement hostcore-core-1, or build a component for hostcore:module")]  # fmt: skip
-    wanted = {name: _written(*kinds) for name, kinds in _EXPORTS.items()}
+    wanted = {name: _written(*kinds) for name, kinds in _EXPORTS.items()} | {"_initialize": _written((), "")}
     wanted |= {export_name(function): _written(("i32",) * count, "i64") for function, count in _HOOKS.items()}
     problems = [
         Problem(f"exports {name} as {_shape(exports[name])}", "HC212", expected=f"expected: {shape}")

@@ -68,7 +68,7 @@ class Code(Protocol):
 
     Attributes:
         problems: What is wrong with it, if anything; then no guest can be made.
-        memories: How many memories its guests have, as far as that is known.
+        memories: How many memories it declares.
     """
 
     problems: Sequence[Problem]

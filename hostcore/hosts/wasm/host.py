@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import weakref
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,20 @@ from hostcore.hosts.wasm.choosing import choose
 from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
+from hostcore.hosts.wasm.counting import memories_of
 from hostcore.hosts.wasm.guests import Code, Guest
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
 from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
-from hostcore.hosts.wasm.outcomes import Dead, TimeUp
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
 from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
+from hostcore.packages.digests import read_with_sha256
 from hostcore.packages.locating import Release
 
-_MOST_MEMORIES = 4
 _LARGEST = 512 * 1024**2
 
 
@@ -58,26 +58,19 @@ class WasmHost:
             raise LoadError(release.name, label=release.label, problems=code.problems)
         per_second = LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate
         lines = RateLimit(per_second, job.limits.output or LINE)
-        host = HostCalls(release.name, release.version, job.number, job.grants, lines, limit=job.message_limit)
+        host = HostCalls(release.name, release.version, job.number, job.grants, lines, job.message_limit)
 
         async def make(host: HostCalls, until: float) -> Guest:
-            while True:
-                streams = Streams(release.name, lines)
-                memories = job.limits.memories or code.memories
-                store = make_store(self._engine(settings), job, streams, memories)
-                try:
-                    guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
-                except Dead as dead:
-                    if job.limits.memories or code.memories >= _MOST_MEMORIES or not dead.wants_memories:
-                        raise
-                    code.memories += 1  # nobody said how many it has
-                else:
-                    return guest
+            streams = Streams(release.name, lines)
+            store = make_store(self._engine(settings), job, streams, code.memories)
+            guest: Guest = await code.instantiate(store, host, until, fuel=job.limits.fuel, streams=streams)
+            return guest
 
         instance = WasmInstance(job, make, host, code, self._tools.loop)
+        seconds = job.load_time
         try:
-            async with asyncio.timeout(job.load_time):  # what it waits for is not stopped by its own deadline
-                await instance.open(time.monotonic() + job.load_time)
+            async with asyncio.timeout(None if seconds == inf else seconds):  # it may wait, too, while it is made
+                await instance.open(time.monotonic() + seconds)
         except BaseException as exc:
             await instance.close()
             if isinstance(exc, Exception):
@@ -96,18 +89,18 @@ class WasmHost:
         return translate(error, release, "start", job.load_time)
 
     async def _code(self, release: Release, settings: Settings) -> Code:
-        data = await asyncio.to_thread(_read, release)
-        key = (hashlib.sha256(data).hexdigest(), settings)
+        data, digest = await asyncio.to_thread(_read, release)
+        key = (digest, settings)
         code: Code | None = self._codes.get(key)
         if code is None:
             kind = kind_of(data, module=release.name, label=release.label)
             engine = self._engine(settings)
             made: Any = await loaded(
                 engine, data, settings, kind, self._cache, module=release.name, label=release.label,
-                seconds=self._config.compile_time, memory=self._config.compile_memory,
+                seconds=self._config.compile_time, memory=self._config.compile_memory, digest=digest,
             )  # fmt: skip
             make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
-            code = make(engine, made, self._ticker, self._path)
+            code = make(engine, made, self._ticker, self._path, memories_of(data, kind))
             assert code is not None
             self._codes[key] = code
         return code
@@ -124,15 +117,15 @@ class WasmHost:
         self._ticker.close()
 
 
-def _read(release: Release) -> bytes:
+def _read(release: Release) -> tuple[bytes, str]:
     path = Path(release.wasm)
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size <= _LARGEST else b""
+        found = read_with_sha256(path) if size <= _LARGEST else (b"", "")
     except OSError as exc:
         raise LoadError(release.name, f"{path} cannot be read: {exc.strerror}", code="HC203", label=release.label,
                         hint="install the release again") from None  # fmt: skip
     if size > _LARGEST:
         raise LoadError(release.name, f"{path} is {size:,} bytes; at most {_LARGEST:,} are loaded", code="HC211",
                         label=release.label)  # fmt: skip
-    return data
+    return found

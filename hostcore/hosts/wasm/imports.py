@@ -2,6 +2,10 @@
 
 They go through the module's context, like those of a native module, so that each is checked where all are.  What
 goes wrong is answered as data; nothing raises into the guest, except for what ends the host itself.
+
+A function that is no coroutine runs on the guest's fiber, whose stack is small.  So whatever reads or writes JSON is
+a coroutine, also where nothing is waited for: a guest may nest its JSON as deep as Python's own limit, which is made
+for the stack of a thread, and overflowing that of a fiber ends the process.
 """
 
 from __future__ import annotations
@@ -65,6 +69,12 @@ def _bad(message: str) -> Refused:
     return Refused({"code": "invalid-argument", "message": message, "details": None})
 
 
+def too_large(size: int, limit: int) -> Refused:
+    """Return the error for JSON of `size` bytes where at most `limit` are allowed."""
+    message = f"this is {size:,} bytes of JSON; at most {limit:,} are allowed"
+    return Refused({"code": "too-large", "message": message, "details": None})
+
+
 def parse(text: str) -> Any:
     """Return JSON text as data; an empty one stands for nothing.
 
@@ -80,27 +90,31 @@ def parse(text: str) -> Any:
 
 
 def unparse(value: Any) -> str:
-    """Return data as JSON text.
-
-    Raises:
-        Refused: It holds what JSON does not.
-    """
+    """Return data as JSON text; raises Refused where it is nested too deeply."""
     try:
         return msgspec.json.encode(value).decode()
-    except ENCODE_ERRORS as exc:
-        raise _bad(f"this does not fit into JSON: {exc}") from None
+    except RecursionError:
+        raise _bad("this is nested too deeply for JSON") from None
 
 
 class HostCalls:
     """The host, as one guest sees it.
 
+    Args:
+        name: The module's name.
+        version: Its release's version.
+        generation: The number of its copy.
+        grants: What it may do.
+        lines: Admits lines to its log.
+        limit: The most bytes of JSON that it may hand over at once.
+
     Attributes:
         context: The module's context, from `initialize` on.
-        limit: The most bytes of a message.
+        limit: As given.
     """
 
     def __init__(
-        self, name: str, version: str, generation: int, grants: Grants, lines: RateLimit, limit: int = 1 << 24
+        self, name: str, version: str, generation: int, grants: Grants, lines: RateLimit, limit: int = 16 << 20
     ) -> None:
         self.context: Context | None = None
         self.limit = limit
@@ -125,6 +139,12 @@ class HostCalls:
         except Refused as refused:
             return refused
 
+    def _read(self, text: str) -> Any:
+        """Return JSON text as data; raises Refused."""
+        if len(text) > self.limit:
+            raise too_large(len(text), self.limit)
+        return parse(text)
+
     async def _awaited(self, work: Callable[[], Awaitable[Any]]) -> Any:
         try:
             return await work()
@@ -143,11 +163,15 @@ class HostCalls:
         number = LEVELS.get(level, logging.INFO)
         if not self._log.isEnabledFor(number):
             return
-        lines = [self._lines.shown(line) for line in self._lines.split(message, self._log)]
-        if fields and lines:
-            lines[-1] += f" {self._lines.shown(fields)}"
-        for line in lines:
-            self._log.log(number, "%s", line)
+        text = self._lines.shown(message)
+        if fields:
+            text = f"{text} {self._lines.shown(fields)}"
+        self._log.log(number, "%s", text)
+
+    @property
+    def line(self) -> int:
+        """How many characters of a line of the log are shown."""
+        return self._lines.longest
 
     def module(self) -> dict[str, Any]:
         """Return what the guest is."""
@@ -166,21 +190,25 @@ class HostCalls:
 
     def send(self, target: str, topic: str, payload: str) -> Coroutine[Any, Any, Any]:
         """Send a message; waits while the target's mailbox is full."""
-        return self._awaited(lambda: self._open().send(target, parse(payload), topic=topic))
+        return self._awaited(lambda: self._open().send(target, self._read(payload), topic=topic))
 
     def request(self, target: str, topic: str, payload: str, timeout_ms: int) -> Coroutine[Any, Any, Any]:
         """Return the reply of another module."""
 
         async def ask() -> str | None:
-            timeout = min(timeout_ms, _LONGEST) / 1000 if timeout_ms else None
-            reply = await self._open().request(target, parse(payload), topic=topic, timeout=timeout)
+            timeout = timeout_ms / 1000 if timeout_ms else None
+            reply = await self._open().request(target, self._read(payload), topic=topic, timeout=timeout)
             return None if reply is None else unparse(reply)
 
         return self._awaited(ask)
 
-    def publish(self, topic: str, payload: str) -> Any:
+    def publish(self, topic: str, payload: str) -> Coroutine[Any, Any, Any]:
         """Hand a message to every subscriber."""
-        return self._done(lambda: self._open().publish(topic, parse(payload)) and None)
+
+        async def tell() -> None:
+            await self._open().publish(topic, self._read(payload))
+
+        return self._awaited(tell)
 
     def subscribe(self, pattern: str) -> Any:
         """Have messages that match delivered."""
@@ -192,33 +220,41 @@ class HostCalls:
 
     # --- kv ----------------------------------------------------------------------------------------------------
 
-    def kv_get(self, key: str) -> Any:
+    def kv_get(self, key: str) -> Coroutine[Any, Any, Any]:
         """Return the value under `key`, as JSON."""
 
-        def get() -> str | None:
+        async def get() -> str | None:
             value = self._open().kv.get(key)
             return None if value is None else unparse(value)
 
-        return self._done(get)
+        return self._awaited(get)
 
-    def kv_set(self, key: str, value: str) -> Any:
+    def kv_set(self, key: str, value: str) -> Coroutine[Any, Any, Any]:
         """Keep a value, given as JSON."""
-        return self._done(lambda: self._open().kv.set(key, parse(value)))
 
-    def kv_delete(self, key: str) -> Any:
+        async def keep() -> None:
+            self._open().kv.set(key, self._read(value))
+
+        return self._awaited(keep)
+
+    def kv_delete(self, key: str) -> Coroutine[Any, Any, Any]:
         """Remove `key`; tell whether it was there."""
 
-        def delete() -> bool:
+        async def delete() -> bool:
             store = self._open().kv
             there = store.get(key) is not None
             store.delete(key)
             return there
 
-        return self._done(delete)
+        return self._awaited(delete)
 
-    def kv_keys(self, prefix: str) -> Any:
+    def kv_keys(self, prefix: str) -> Coroutine[Any, Any, Any]:
         """Return the keys that begin with `prefix`, sorted."""
-        return self._done(lambda: sorted(key for key in _keys(self._open().kv) if key.startswith(prefix)))
+
+        async def keys() -> list[str]:
+            return sorted(key for key in _keys(self._open().kv) if key.startswith(prefix))
+
+        return self._awaited(keys)
 
     # --- capabilities, timers ----------------------------------------------------------------------------------
 
@@ -233,7 +269,7 @@ class HostCalls:
         """Call a host service."""
 
         async def call() -> str:
-            arguments = parse(args) or {}
+            arguments = self._read(args) or {}
             if not isinstance(arguments, dict):
                 raise _bad("the arguments of a service are a JSON object")
             try:

@@ -56,6 +56,7 @@ class WasmInstance:
         self._state: tuple[bytes, int] | None = None
         self._deaths = 0
         self._closed = False
+        self._times: dict[str, float] = {}
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "dead" if self._guest is None or self._guest.dead else "alive"
@@ -79,8 +80,11 @@ class WasmInstance:
         return hook in _BY_NAME or hook in self._job.third_party
 
     def _limit_of(self, hook: str) -> float:
-        value: float | None = getattr(self._job.limits, hook, None)
-        return self._job.hook_time if value is None else value
+        limit = self._times.get(hook)
+        if limit is None:
+            limit = getattr(self._job.limits, hook, None)
+            limit = self._times[hook] = self._job.hook_time if limit is None else limit
+        return limit
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -99,7 +103,9 @@ class WasmInstance:
             payload = payloads.from_wire(envelope.payload, reader=self.name, sender=envelope.sender)
         except HostcoreError as exc:
             raise Refusal(exc) from None
-        until = min(envelope.deadline, _now() + self._limit_of(hook))
+        until = _now() + self._limit_of(hook)
+        if envelope.deadline < until:
+            until = envelope.deadline
         if hook == "handle_message":
             return guest.call("lifecycle.handle-message", envelope.topic.encode(), payload, until=until)
         if hook == "execute":
@@ -109,7 +115,8 @@ class WasmInstance:
                 self.name, f"hook {hook!r} takes live objects, which do not reach a guest", hook=hook, code="HC312",
                 label=self._job.release.label, hint="implement it in a native module",
             ))  # fmt: skip
-        return guest.call("hooks.call", hook.encode(), payload, until=until)
+        chosen = payloads.chosen(payload, self._arguments[hook])
+        return guest.call("hooks.call", hook.encode(), chosen, until=until)
 
     async def _start_anew(self, envelope: Envelope) -> Any:
         return await settled(self._deliver(await self._revive(), envelope))
@@ -121,8 +128,13 @@ class WasmInstance:
     def finish(self, envelope: Envelope, result: Any) -> Reply:
         """Encode what the guest returned."""
         self._deaths = 0
-        what = f"the reply of {envelope.hook!r}" + (f" to {envelope.topic!r}" if envelope.topic else "")
         limit = self._job.message_limit
+        reply = payloads.reply_of(result, limit=limit)
+        return reply if reply is not None else self._refused(envelope, result, limit)
+
+    def _refused(self, envelope: Envelope, result: bytes, limit: int) -> Reply:
+        """Say what is wrong with a reply."""
+        what = f"the reply of {envelope.hook!r}" + (f" to {envelope.topic!r}" if envelope.topic else "")
         try:
             value = payloads.read(result, module=self.name, what=what, limit=limit)
             return wire.reply_of(value, module=self.name, what=what, limit=limit)

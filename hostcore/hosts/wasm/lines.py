@@ -49,11 +49,18 @@ class RateLimit:
             return False
         return True
 
+    def spent(self) -> bool:
+        """Tell whether nothing more is admitted in this second."""
+        return int(time.monotonic()) == self._second and self._lines >= self.per_second
+
+    def drop(self, lines: int) -> None:
+        """Count lines that nobody looked at."""
+        self.dropped += lines
+
     def shown(self, line: str) -> str:
-        """Return a line no longer than it may be, on one line and safe to show."""
-        if len(line) <= self.longest:
-            return one_line(line)
-        return f"{one_line(line[: self.longest])} ... ({len(line):,} characters)"
+        """Return a line as it is shown: safe for a terminal, and no longer than it may be."""
+        text = printable(line[: self.longest + 1])
+        return text if len(text) <= self.longest else f"{text[: self.longest]} ..."
 
     def report(self, log: logging.Logger) -> None:
         """Say how many lines were dropped since the last time."""
@@ -72,10 +79,15 @@ class Output:
 
     def write(self, data: bytes) -> int:
         """Take what the guest wrote; all of it, always."""
-        *lines, rest = (self._rest + data).split(b"\n", self._limit.room(self._log))
-        if b"\n" in rest:  # more lines than there is room for
-            left, _, rest = rest.rpartition(b"\n")
-            self._limit.dropped += left.count(b"\n") + 1
+        if not self._log.isEnabledFor(self._level):
+            self._rest = b""
+            return len(data)
+        if self._limit.spent():  # a flood, of millions of lines perhaps: they are counted, not made
+            rest = data[data.rfind(b"\n") + 1 :]
+            self._limit.drop(data.count(b"\n"))
+            self._rest = (rest if len(rest) < len(data) else self._rest + rest)[: self._limit.longest]
+            return len(data)
+        *lines, rest = (self._rest + data).split(b"\n")
         if len(rest) > self._limit.longest:  # no end of line in sight
             lines, rest = [*lines, rest], b""
         self._rest = rest
@@ -92,7 +104,7 @@ class Output:
 
     def _emit(self, line: bytes) -> None:
         if self._log.isEnabledFor(self._level) and self._limit.admit(self._log):
-            text = line[: 4 * self._limit.longest].decode("utf-8", "backslashreplace").rstrip("\r")
+            text = line[: 4 * self._limit.longest + 4].decode("utf-8", "backslashreplace").rstrip("\r")
             self._log.log(self._level, "%s", self._limit.shown(text))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from asyncio import CancelledError
 from collections.abc import Mapping
 from typing import Any
 
-from hostcore.errors import GuestTrapError, HostError, LimitError
+from hostcore.errors import GuestTrapError, HostError, LifecycleError, LimitError
 from hostcore.hosts.wasm.text import printable
 
 
@@ -21,9 +23,6 @@ class TimeUp(Exception):
     """The guest used up its time; it is stopped."""
 
 
-_TOO_MANY_MEMORIES = "memory count too high"
-
-
 class Dead(Exception):
     """The guest cannot be called any more; `reason` says why, `trace` is its backtrace."""
 
@@ -31,11 +30,6 @@ class Dead(Exception):
         super().__init__(reason)
         self.reason = reason
         self.trace = trace
-
-    @property
-    def wants_memories(self) -> bool:
-        """Whether it did not come up because it has more memories than it may."""
-        return _TOO_MANY_MEMORIES in self.trace
 
     def again(self) -> Dead:
         """Return the same anew, to keep or to raise: without the frames that this one has passed."""
@@ -48,11 +42,24 @@ class OutOfMemory(Exception):
     reason = "a pointer or length of its leaves its memory"
 
 
+def check_thread(owner: int) -> None:
+    """Make sure that this is the thread `owner`, the one that all calls into guests come from.
+
+    Raises:
+        LifecycleError: It is another: what stands between it and the guest is not made for that.
+    """
+    if threading.get_ident() != owner:
+        raise LifecycleError(
+            "a guest is called from another thread than that of its system's event loop",
+            hint="use asyncio.run_coroutine_threadsafe, or ModuleSystem.blocking()",
+        )
+
+
 _LIMITS = {
     "all fuel consumed": ("used up the fuel of a call", "HC505", "fuel"),
     "call stack exhausted": ("used up its stack", "HC506", "stack"),
     "memory minimum size": ("needs more memory at its start than it may have", "HC504", "memory"),
-    _TOO_MANY_MEMORIES: ("has more memories than it may", "HC504", "memories"),
+    "memory count too high": ("has more memories than it may", "HC504", "memories"),
     "table minimum size": ("needs larger tables at its start than it may have", "HC507", "table_elements"),
     "table count too high": ("has more tables than it may", "HC507", "tables"),
     "instance count too high": ("has more instances than it may", "HC507", "instances"),
@@ -66,6 +73,8 @@ def dead_of(error: BaseException) -> Dead:
         return error
     if isinstance(error, TimeUp):
         return Dead("overran its time and was stopped")
+    if isinstance(error, (CancelledError, GeneratorExit)):
+        return Dead("was stopped: its time was up, or nobody waits for it any more")
     text = printable(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     code = getattr(error, "code", None)

@@ -13,10 +13,11 @@ import msgspec
 
 from hostcore.errors import ContractError, LimitError
 from hostcore.messaging.schemas import read_plain
-from hostcore.messaging.wire import ENCODE_ERRORS, decode_raw
+from hostcore.messaging.wire import DECODE_ERRORS, ENCODE_ERRORS, NOTHING, Reply, decode_raw, encode_raw
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def from_wire(data: bytes, *, reader: str, sender: str) -> bytes:
@@ -66,6 +67,25 @@ def read(data: bytes | None, *, module: str, what: str, limit: int) -> Any:
         raise ContractError(module, f"{what} is not JSON: {reason}", hint="return JSON text, in UTF-8") from None
 
 
+def reply_of(data: bytes | None, *, limit: int) -> Reply | None:
+    """Return what a guest wrote as a reply; None if anything is wrong with it: `read` says what."""
+    if data is None:
+        return NOTHING
+    if len(data) > limit:
+        return None
+    try:
+        reply = encode_raw(_decode(data))
+    except (*DECODE_ERRORS, *ENCODE_ERRORS):
+        return None
+    return Reply("", reply) if len(reply) <= limit else None
+
+
 def joined(parts: Mapping[str, bytes], names: Iterable[str]) -> bytes:
     """Return a JSON object of those of `parts`, JSON themselves, that `names` has."""
     return b"{" + b",".join(_encode(name) + b":" + parts[name] for name in names if name in parts) + b"}"
+
+
+def chosen(data: bytes, names: Iterable[str]) -> bytes:
+    """Return the JSON object in `data` with those of its fields that `names` has, each as it is."""
+    fields = _fields(data)
+    return b"{" + b",".join(_encode(name) + b":" + bytes(fields[name]) for name in names if name in fields) + b"}"

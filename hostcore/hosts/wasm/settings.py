@@ -31,7 +31,7 @@ class Settings(NamedTuple):
         """All that the compiled code depends on, besides the guest and wasmtime's version."""
         return (
             f"stack={self.stack} fuel={self.fuel} epochs=yes threads=no gc=no memory64=no component-async=no "
-            "nan=any opt=speed"
+            "nan=any opt=speed memory=fixed"
         )
 
     def config(self) -> wasmtime.Config:
@@ -48,6 +48,8 @@ class Settings(NamedTuple):
         config.cranelift_opt_level = "speed"
         # Recent advisories let a guest abort its host through the garbage collector.
         config.wasm_gc = False
+        # A memory stays where it is, so that the host need not ask again at each call.
+        _ffi.wasmtime_config_memory_may_move_set(config.ptr(), False)
         # Calls are on fibers of our own driving; without the machinery for concurrent ones they take a fifth less.
         _ffi.wasmtime_config_wasm_component_model_async_set(config.ptr(), False)
         _ffi.wasmtime_config_concurrency_support_set(config.ptr(), False)

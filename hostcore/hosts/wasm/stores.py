@@ -19,7 +19,7 @@ from hostcore.hosts.wasm.lines import Output, RateLimit
 
 MEMORY = 256 * 1024**2
 """Bytes that a guest may use where nothing is said; an empty Python guest needs 14 MiB."""
-TABLES, TABLE_ELEMENTS, INSTANCES = 16, 1_000_000, 64
+MEMORIES, TABLES, TABLE_ELEMENTS, INSTANCES = 16, 16, 1_000_000, 64
 
 
 class Streams:
@@ -36,14 +36,8 @@ class Streams:
         self.error.close()
 
 
-def make_store(engine: Engine, job: Job, streams: Streams, memories: int) -> Store:
-    """Return a store with a module's limits and grants.
-
-    Args:
-        engine: What its code was compiled for.
-        job: The limits and grants.
-        streams: Where its output goes.
-        memories: How many memories it may have; each may have its share of the module's limit.
+def make_store(engine: Engine, job: Job, streams: Streams, memories: int = 1) -> Store:
+    """Return a store with a module's limits and grants, for a guest that declares so many memories.
 
     Raises:
         LoadError: A granted directory is not there.
@@ -59,6 +53,7 @@ def make_store(engine: Engine, job: Job, streams: Streams, memories: int) -> Sto
 
 
 def _limit(store: Store, limits: Limits, memories: int) -> None:
+    memories = limits.memories or min(memories, MEMORIES)
     # The engine counts each memory for itself: all together may have what the module may.
     store.set_limits(
         memory_size=(limits.memory or MEMORY) // memories,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 
-from hostcore.errors import GuestTrapError, HookError, HostcoreError, LimitError
+from hostcore.errors import CallCycleError, GuestTrapError, HookError, HostcoreError, LimitError
 from hostcore.hosts import faults
 from hostcore.hosts.wasm.abi import NoMemory
 from hostcore.hosts.wasm.imports import HeldHost, parse
@@ -30,10 +30,11 @@ def translate(error: BaseException, release: Release, hook: str, limit: float) -
         return GuestTrapError(f"{name!r} trapped, {where}: {error.reason}")
     if isinstance(error, HeldHost):
         return LimitError(f"{name!r} was stopped, {where}: {error.reason}", code="HC509")
-    if isinstance(error, (Overrun, TimeUp, CancelledError)):
+    if isinstance(error, (Overrun, TimeUp, CancelledError, TimeoutError)):
+        where = "load_timeout in the host's configuration" if hook == "start" else f"limits.{hook} in module.toml"
         return HookError(
             name, f"hook {hook!r} overran its limit of {limit:.3g} s and was stopped", hook=hook, code="HC303",
-            label=release.label, hint=f"raise limits.{hook} in module.toml, or do less at once",
+            label=release.label, hint=f"raise {where}, or do less at once",
         )  # fmt: skip
     return HookError(name, f"hook {hook!r} raised {faults.summary_of(error)}", hook=hook, label=release.label)
 
@@ -48,10 +49,13 @@ def _answered(refused: Refused, release: Release, hook: str) -> HostcoreError:
     if code == "memory":
         return LimitError(f"{name!r} ran out of memory, in {hook!r}: {message}", code="HC504",
                           hint="raise limits.memory of the module")  # fmt: skip
+    if code == "cycle" and isinstance(trail := details.get("trail"), list):
+        return CallCycleError(message, trail=[str(name) for name in trail], hint=str(details.get("hint") or ""))
+    exception = details.get("exception")
+    said = f"raised {message}" if exception else f"failed: {message}" + (f" [{code}]" if code != "failed" else "")
     return HookError(
-        name, f"hook {hook!r} failed: {message}" + (f" [{code}]" if code != "failed" else ""), hook=hook,
-        label=release.label, exception=one_line(str(details.get("exception") or code), CODE),
-        traceback=printable(str(details.get("traceback") or "")),
+        name, f"hook {hook!r} {said}", hook=hook, label=release.label, exception=str(exception or code),
+        where=printable(str(details.get("where") or "")), traceback=printable(str(details.get("traceback") or "")),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import CFUNCTYPE, POINTER, addressof, c_char_p, c_int64, c_size_t, c_uint8, c_uint32, c_void_p, memmove
+from ctypes import CFUNCTYPE, POINTER, addressof, c_char_p, c_int64, c_size_t, c_uint8, c_uint32, c_void_p
 from types import CoroutineType
 from typing import Any, NamedTuple
 
@@ -110,25 +110,35 @@ def define(
 
 
 class CoreFunction:
-    """An exported function of i32 numbers that returns one number, or none."""
+    """An exported function of i32 numbers that returns one number, or none.
+
+    What a call needs is made with the first: most guests are never asked for most of their functions.
+    """
 
     def __init__(self, store: Store, function: Func, kinds: Sequence[str], results: int = 1) -> None:
         self._handle = function._func
-        self._arguments = (c_int64 * (4 * max(1, len(kinds))))()
-        self._numbers = [_number(addressof(self._arguments) + 32 * index + 8) for index in range(len(kinds))]
-        for index in range(len(kinds)):
-            self._arguments[4 * index] = _I32
+        self._context = lib.address(store._context())
+        self._counts = len(kinds), results
+        self._call: tuple[Any, ...] = ()
+
+    def _prepare(self) -> None:
+        count, results = self._counts
+        # A value is four words: its kind, and in the second the number.
+        self._arguments: Any = (c_int64 * (4 * max(1, count)))()
+        self._numbers = slice(1, 4 * count, 4)
+        self._arguments[0 : 4 * count : 4] = [_I32] * count
         self._result = (c_int64 * 4)()
         self._trap, self._error = c_void_p(0), c_void_p(0)
-        self._call = (
-            lib.address(store._context()), addressof(self._handle), addressof(self._arguments), len(kinds),
+        self._call = lib.prepared(
+            lib.core_call_async, self._context, addressof(self._handle), addressof(self._arguments), count,
             addressof(self._result), results, addressof(self._trap), addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *numbers: int) -> int:
         """Start a call and return its future."""
-        for place, number in zip(self._numbers, numbers, strict=True):
-            place.value = number
+        if not self._call:
+            self._prepare()
+        self._arguments[self._numbers] = numbers
         return lib.core_call_async(*self._call)  # type: ignore[no-any-return]
 
     def end(self) -> int:
@@ -149,22 +159,30 @@ def raise_failed(trap: c_void_p, error: c_void_p) -> None:
 
 
 class Bytes:
-    """A guest's memory."""
+    """A guest's memory: it can grow, but neither shrink nor move (`Settings`)."""
 
     def __init__(self, store: Store, memory: Memory) -> None:
         self._handle = memory._memory
-        self._where = (lib.address(store._context()), addressof(self._handle))
+        self._where = lib.prepared(lib.memory_size, lib.address(store._context()), addressof(self._handle))
+        self._base: int = lib.memory_data(*self._where)
+        self._size: int = lib.memory_size(*self._where)
 
-    def _place(self, pointer: int, length: int) -> int:
-        if pointer + length > lib.memory_size(*self._where):
+    def _check(self, end: int) -> None:
+        self._size = lib.memory_size(*self._where)  # it may have grown
+        if end > self._size:
             raise OutOfMemory
-        return lib.memory_data(*self._where) + pointer  # type: ignore[no-any-return]
 
     def read(self, pointer: int, length: int) -> bytes:
         """Return a copy of a part; raises OutOfMemory."""
-        place = self._place(pointer, length)
-        return lib.bytes_at(place, length) if length else b""
+        if pointer + length > self._size:
+            self._check(pointer + length)
+        place = self._base + pointer
+        return lib.octets[place : place + length].tobytes()
 
     def write(self, pointer: int, data: bytes) -> None:
         """Write to it; raises OutOfMemory."""
-        memmove(self._place(pointer, len(data)), data, len(data))
+        length = len(data)
+        if pointer + length > self._size:
+            self._check(pointer + length)
+        place = self._base + pointer
+        lib.octets[place : place + length] = data

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
-from ctypes import addressof, c_uint64, c_void_p
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from ctypes import addressof, c_char_p, c_uint64, c_void_p
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wasmtime import Store
 from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
-from hostcore.hosts.wasm.fast.values import StringSlot, read_bytes, read_text, reader
-from hostcore.hosts.wasm.outcomes import Dead, Refused, TimeUp, dead_of
+from hostcore.hosts.wasm.fast.values import Reader, read_bytes, read_text, reader
+from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
 from hostcore.hosts.wasm.ticker import TICK, Ticker
 
 _SLICES = 2
@@ -64,6 +65,7 @@ class Fiber:
         self._busy = False
         self._closing = False
         self._left = 0  # the future of a suspended call whose coroutine has not begun
+        self._owner = threading.get_ident()
         self._epoch = -1
         self._by_context = by_context
         self.context = lib.address(store._context())
@@ -71,18 +73,23 @@ class Fiber:
         store.set_epoch_deadline(_SLICES)
         lib.yield_at_deadline(self.context, 1)
 
-    def run(self, begin: Callable[[], int], end: Callable[[], Any], until: float = inf) -> Any:
+    def run(
+        self, begin: Callable[..., int], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
+    ) -> Any:
         """Make a call: its result, or a coroutine that returns it.
 
         Args:
-            begin: Starts the call and returns its future.
+            begin: Starts the call with `arguments` and returns its future.
             end: Returns the result, or raises what the library says.
             until: When the guest is stopped, in seconds of `time.monotonic()`; what it waits for does not count.
+            arguments: Of `begin`.
 
         Raises:
             Dead: The guest trapped now, or did before; from then on nothing can be called.
+            LifecycleError: This is not the thread that made the guest.
             BaseException: What a host function raised, such as KeyboardInterrupt.
         """
+        check_thread(self._owner)
         if self.dead is not None:
             raise self.dead.again()
         if self._busy:
@@ -91,9 +98,9 @@ class Fiber:
         try:
             if self._fuel is not None:
                 self._store.set_fuel(self._fuel)
-            future = begin()
-        except BaseException as exc:
-            self._give_up(exc)
+            future = begin(*arguments)
+        except BaseException:
+            self._busy = False
             raise
         done = False
         try:
@@ -200,33 +207,59 @@ class Fiber:
             self._closed()
 
 
-class Function:
-    """An exported function of a component whose arguments are all strings."""
+class Shape(NamedTuple):
+    """The type of an exported function: how many strings it takes, and how its result is read."""
 
-    def __init__(self, store: Store, function: Func, kind: FuncType, *, text: bool = False) -> None:
-        """Bind it; raises TypeError if it is of another shape than the interface says."""
-        if not all(isinstance(parameter, String) for _, parameter in kind.params):
-            raise TypeError("its arguments are not all strings")
-        self._read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+    parameters: int
+    read: Reader | None
+
+
+def shape_of(kind: FuncType, *, text: bool = False) -> Shape:
+    """Return the shape of a function; strings in its result are read as bytes, or as `text`.
+
+    Raises:
+        TypeError: It is of no type of the interface.
+    """
+    if not all(isinstance(parameter, String) for _, parameter in kind.params):
+        raise TypeError("its arguments are not all strings")
+    read = reader(kind.result, read_text if text else read_bytes) if kind.result is not None else None
+    return Shape(len(kind.params), read)
+
+
+class Function:
+    """An exported function of a component whose arguments are all strings.
+
+    What a call needs is made with the first: most guests are never asked for most of their functions.
+    """
+
+    def __init__(self, store: Store, function: Func, shape: Shape) -> None:
+        self._count, self._read = shape
         self._handle = function._func  # 16 bytes that the library reads at each call
-        count = len(kind.params)
-        self._arguments = (StringSlot * max(1, count))()
-        self._slots = [self._arguments[index] for index in range(count)]
-        for slot in self._slots:
-            slot.kind = lib.KIND_STRING
+        self._context = lib.address(store._context())
+        self._call: tuple[Any, ...] = ()
+
+    def _prepare(self) -> None:
+        count = self._count
+        # A string is its kind, its size and where it is: words 0, 1 and 2 of four.  The texts are Python's own bytes,
+        # which the second array keeps alive.
+        self._arguments: Any = (c_uint64 * (4 * max(1, count)))()
+        self._texts: Any = (c_char_p * len(self._arguments)).from_buffer(self._arguments)
+        self._arguments[0 : 4 * count : 4] = [lib.KIND_STRING] * count
+        self._sizes, self._pointers = slice(1, 4 * count, 4), slice(2, 4 * count, 4)
         self._result = (c_uint64 * 4)()
         self._error = c_void_p(0)
         self._target = addressof(self._result)
-        self._call = (
-            addressof(self._handle), lib.address(store._context()), addressof(self._arguments), count,
-            self._target, 0 if self._read is None else 1, addressof(self._error),
+        self._call = lib.prepared(
+            lib.call_async, addressof(self._handle), self._context, addressof(self._arguments), count, self._target,
+            0 if self._read is None else 1, addressof(self._error),
         )  # fmt: skip
 
     def begin(self, *arguments: bytes) -> int:
         """Start a call and return its future."""
-        for slot, data in zip(self._slots, arguments, strict=True):
-            slot.size = len(data)
-            slot.data = data
+        if not self._call:
+            self._prepare()
+        self._arguments[self._sizes] = [*map(len, arguments)]
+        self._texts[self._pointers] = arguments
         return lib.call_async(*self._call)  # type: ignore[no-any-return]
 
     def end(self) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ctypes import addressof, c_void_p
-from typing import Any
 
 from wasmtime import Instance, Linker, Module
 from wasmtime import _ffi as ffi
@@ -13,18 +11,26 @@ from wasmtime import component as comp
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.callbacks import add_function
 from hostcore.hosts.wasm.fast.core import Bytes, CoreFunction, define, raise_failed
-from hostcore.hosts.wasm.fast.fibers import Fiber, Function
+from hostcore.hosts.wasm.fast.fibers import Fiber, Function, shape_of
 from hostcore.hosts.wasm.outcomes import dead_of
-from hostcore.hosts.wasm.paths import CallPath
-
-Steps = tuple[Callable[[], Any], Callable[[], Any]]
+from hostcore.hosts.wasm.paths import CallPath, Steps
 
 
 def fast_path() -> CallPath:
     """Return it; raises RuntimeError if it does not know this wasmtime."""
     lib.check()
     return CallPath(
-        "fast", True, Fiber, Function, CoreFunction, Bytes, add_function, define, _instantiate, _core_instantiate
+        "fast",
+        True,
+        Fiber,
+        shape_of,
+        Function,
+        CoreFunction,
+        Bytes,
+        add_function,
+        define,
+        _instantiate,
+        _core_instantiate,
     )
 
 

@@ -1,7 +1,8 @@
 """Component values in memory: read into Python values, and written from them.
 
-A `Reader` takes the address of a value and frees nothing; a `Writer` fills a value whose slot is empty with memory
-that the library owns and will free.  Both are made once for each type.
+A value is four words: its kind; a length, a pointer, or whether a result is good; a pointer; and one that nothing of
+the interface uses.  A `Reader` takes the address of a value and frees nothing; a `Writer` fills a value whose slot is
+empty with memory that the library owns and will free.  Both are made once for each type.
 
 A string is read as bytes (JSON for a decoder) or as text; a record is a dict with Python's names; none is None; an
 error of a result raises `Refused`.  What is written for a result is the value, or a `Refused` for its error.
@@ -9,9 +10,8 @@ error of a result raises `Refused`.  What is written for a result is the value, 
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Mapping
-from ctypes import Structure, addressof, c_char_p, c_size_t, c_uint8, c_uint64, memmove, memset, string_at
+from ctypes import addressof, c_uint64
 from struct import Struct
 from typing import Any
 
@@ -38,20 +38,7 @@ Reader = Callable[[int], Any]
 Writer = Callable[[int, Any], None]
 
 
-class View(Structure):
-    """A value: `first` is a length, a pointer, or whether a result is good; `second` a pointer."""
-
-    _fields_ = [("kind", c_uint8), ("first", c_size_t), ("second", c_size_t), ("third", c_size_t)]
-
-
-class StringSlot(Structure):
-    """An argument that points into Python's bytes, which ctypes keeps alive with it."""
-
-    _fields_ = [("kind", c_uint8), ("size", c_size_t), ("data", c_char_p), ("rest", c_size_t)]
-
-
-view = View.from_address
-word = c_uint64.from_address
+words, octets = lib.words, lib.octets
 _NUMBERS = {U8: (lib.KIND_U8, Struct("<B")), S32: (lib.KIND_S32, Struct("<i")), U32: (lib.KIND_U32, Struct("<I")),
             U64: (lib.KIND_U64, Struct("<Q"))}  # fmt: skip
 
@@ -66,14 +53,14 @@ def python_name(name: str) -> str:
 
 def read_bytes(at: int) -> bytes:
     """Read a string as UTF-8."""
-    value = view(at)
-    return lib.bytes_at(value.second, value.first) if value.first else b""
+    size, start = words[at + 8 >> 3], words[at + 16 >> 3]
+    return octets[start : start + size].tobytes() if size else b""
 
 
 def read_text(at: int) -> str:
     """Read a string, or the name of an enum's case."""
-    value = view(at)
-    return lib.text_at(value.second, value.first) if value.first else ""
+    size, start = words[at + 8 >> 3], words[at + 16 >> 3]
+    return str(octets[start : start + size], "utf-8") if size else ""
 
 
 def reader(kind: Any, string: Reader) -> Reader:
@@ -87,10 +74,10 @@ def reader(kind: Any, string: Reader) -> Reader:
     if isinstance(kind, EnumType):
         return read_text
     if isinstance(kind, Bool):
-        return lambda at: string_at(at + 8, 1) != b"\0"
+        return lambda at: octets[at + 8] != 0
     if type(kind) in _NUMBERS:
         form = _NUMBERS[type(kind)][1]
-        return lambda at: form.unpack(string_at(at + 8, form.size))[0]
+        return lambda at: form.unpack_from(octets, at + 8)[0]
     if isinstance(kind, OptionType):
         return _option_reader(reader(kind.payload, string))
     if isinstance(kind, ListType):
@@ -109,7 +96,7 @@ def _read_nothing(at: int) -> Any:
 
 def _option_reader(payload: Reader) -> Reader:
     def read(at: int) -> Any:
-        inner = word(at + 8).value
+        inner = words[at + 8 >> 3]
         return payload(inner) if inner else None
 
     return read
@@ -117,9 +104,8 @@ def _option_reader(payload: Reader) -> Reader:
 
 def _list_reader(element: Reader) -> Reader:
     def read(at: int) -> Any:
-        value = view(at)
-        first = value.second
-        return [element(first + index * lib.VAL) for index in range(value.first)]
+        count, first = words[at + 8 >> 3], words[at + 16 >> 3]
+        return [element(first + index * lib.VAL) for index in range(count)]
 
     return read
 
@@ -128,7 +114,7 @@ def _record_reader(fields: list[tuple[str, Reader]]) -> Reader:
     places = [(name, field, 16 + index * lib.ENTRY) for index, (name, field) in enumerate(fields)]
 
     def read(at: int) -> Any:
-        first = view(at).second
+        first = words[at + 16 >> 3]
         return {name: field(first + place) for name, field, place in places}
 
     return read
@@ -136,10 +122,10 @@ def _record_reader(fields: list[tuple[str, Reader]]) -> Reader:
 
 def _result_reader(ok: Reader, error: Reader) -> Reader:
     def read(at: int) -> Any:
-        value = view(at)
-        if value.first & 1:  # one byte; what stands beside it is left over
-            return ok(value.second)
-        raise Refused(error(value.second) or {})
+        inner = words[at + 16 >> 3]
+        if words[at + 8 >> 3] & 1:  # one byte; what stands beside it is left over
+            return ok(inner)
+        raise Refused(error(inner) or {})
 
     return read
 
@@ -184,7 +170,7 @@ def _write_resource(at: int, value: object) -> None:
 
 
 def _set_kind(at: int, kind: int) -> None:
-    c_uint8.from_address(at).value = kind
+    octets[at] = kind
 
 
 def _write_string(at: int, value: str) -> None:
@@ -194,13 +180,13 @@ def _write_string(at: int, value: str) -> None:
 
 
 def _write_bool(at: int, value: object) -> None:
-    c_uint8.from_address(at + 8).value = bool(value)
+    octets[at + 8] = bool(value)
     _set_kind(at, lib.KIND_BOOL)
 
 
 def _number_writer(kind: int, form: Struct) -> Writer:
     def write(at: int, value: int) -> None:
-        memmove(at + 8, form.pack(value), form.size)
+        form.pack_into(octets, at + 8, value)
         _set_kind(at, kind)
 
     return write
@@ -215,7 +201,7 @@ def _boxed(write: Writer, value: Any) -> int:
 
 def _option_writer(payload: Writer) -> Writer:
     def write(at: int, value: Any) -> None:
-        word(at + 8).value = 0 if value is None else _boxed(payload, value)
+        words[at + 8 >> 3] = 0 if value is None else _boxed(payload, value)
         _set_kind(at, lib.KIND_OPTION)
 
     return write
@@ -223,9 +209,8 @@ def _option_writer(payload: Writer) -> Writer:
 
 def _new_vals(at: int, kind: int, make: Callable[[int, int], None], count: int, size: int = lib.VAL) -> int:
     make(at + 8, count)
-    first: int = word(at + 16).value
-    if count:
-        memset(first, 0, size * count)
+    first: int = words[at + 16 >> 3]
+    octets[first : first + size * count] = bytes(size * count)
     _set_kind(at, kind)
     return first
 
@@ -244,8 +229,7 @@ def _write_octets(at: int, value: bytes) -> None:
     first = _new_vals(at, lib.KIND_LIST, lib.list_new, len(value))
     filled = bytearray((bytes([lib.KIND_U8]) + bytes(lib.VAL - 1)) * len(value))
     filled[8 :: lib.VAL] = value
-    if value:
-        memmove(first, (ctypes.c_char * len(filled)).from_buffer(filled), len(filled))
+    octets[first : first + len(filled)] = filled
 
 
 def _tuple_writer(elements: list[Writer]) -> Writer:
@@ -273,8 +257,8 @@ def _result_writer(ok: Writer | None, error: Writer | None) -> Writer:
         refused = isinstance(value, Refused)
         chosen = error if refused else ok
         inner = value.data if refused else value
-        word(at + 16).value = _boxed(chosen, inner) if chosen is not None else 0
-        word(at + 8).value = not refused
+        words[at + 16 >> 3] = _boxed(chosen, inner) if chosen is not None else 0
+        words[at + 8 >> 3] = not refused
         _set_kind(at, lib.KIND_RESULT)
 
     return write

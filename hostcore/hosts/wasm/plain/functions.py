@@ -39,14 +39,18 @@ def _wasmtime(value: Any, kind: Any) -> Any:
     return value
 
 
+def shape_of(kind: comp.FuncType, *, text: bool = False) -> bool:
+    """Return whether a function returns a value or an error; see the fast path's."""
+    if not all(isinstance(parameter, comp.String) for _, parameter in kind.params):
+        raise TypeError("its arguments are not all strings")
+    return isinstance(kind.result, comp.ResultType)
+
+
 class Function:
     """An exported function of a component whose arguments are all strings."""
 
-    def __init__(self, store: Store, function: comp.Func, kind: comp.FuncType, *, text: bool = False) -> None:
-        if not all(isinstance(parameter, comp.String) for _, parameter in kind.params):
-            raise TypeError("its arguments are not all strings")
-        self._store, self._function = store, function
-        self._is_result = isinstance(kind.result, comp.ResultType)
+    def __init__(self, store: Store, function: comp.Func, is_result: bool) -> None:
+        self._store, self._function, self._is_result = store, function, is_result
         self._end: Callable[[], Any] = lambda: None
 
     def begin(self, *arguments: bytes) -> None:

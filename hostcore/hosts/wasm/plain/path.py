@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from wasmtime import Linker, Module
 from wasmtime import component as comp
 
-from hostcore.hosts.wasm.paths import CallPath
-from hostcore.hosts.wasm.plain.functions import Bytes, CoreFunction, Function, add_function, define
+from hostcore.hosts.wasm.paths import CallPath, Steps
+from hostcore.hosts.wasm.plain.functions import Bytes, CoreFunction, Function, add_function, define, shape_of
 from hostcore.hosts.wasm.plain.threads import ThreadRunner, kept
-
-Steps = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 def plain_path() -> CallPath:
     """Return it."""
     return CallPath(
-        "plain", False, ThreadRunner, Function, CoreFunction, Bytes, add_function, define, _instantiate, _instantiate
+        "plain",
+        False,
+        ThreadRunner,
+        shape_of,
+        Function,
+        CoreFunction,
+        Bytes,
+        add_function,
+        define,
+        _instantiate,
+        _instantiate,
     )
 
 

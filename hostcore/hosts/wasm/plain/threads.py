@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from math import ceil, inf
 from types import CoroutineType
 from typing import Any
 
 from wasmtime import Store
 
-from hostcore.hosts.wasm.outcomes import Dead, TimeUp, dead_of
+from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
 from hostcore.hosts.wasm.ticker import TICK, Ticker
 from hostcore.messaging.lane import Lane
 
@@ -40,26 +42,35 @@ class ThreadRunner:
         self._context = contextvars.copy_context()
         self._asked: asyncio.Task[Any] | None = None
         self._busy = self._closing = False
+        self._asked: asyncio.Task[Any] | None = None
+        self._owner = threading.get_ident()
         runners[0] = self
 
-    def run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float = inf) -> Any:
+    def run(
+        self, begin: Callable[..., Any], end: Callable[[], Any], until: float = inf, arguments: Sequence[Any] = ()
+    ) -> Any:
         """Return a coroutine that makes the call; see `Runner.run`."""
+        check_thread(self._owner)
         if self.dead is not None:
             raise self.dead.again()
         if self._busy:
             raise Dead("was called while another call is in hand")
-        self._busy = True
         self._context = contextvars.copy_context()  # what is being handled: host functions run in it
-        return self._run(begin, end, until)
+        return self._run(partial(begin, *arguments), end, until)
 
     async def _run(self, begin: Callable[[], Any], end: Callable[[], Any], until: float) -> Any:
+        self._busy = True
+        work = asyncio.ensure_future(self._lane.run(lambda: self._enter(begin, until)))
+        work.add_done_callback(self._free)
+        self._keep_ticking(work)
         try:
-            work = asyncio.ensure_future(self._lane.run(lambda: self._enter(begin, until)))
-            while not work.done():
-                self._ticker.polls += 1  # so that the epoch goes on
-                if self._ticker.asleep:
-                    self._ticker.wake()
-                await asyncio.wait({work}, timeout=10 * TICK)
+            await asyncio.wait({work})
+        except BaseException as exc:  # nobody waits any more: the thread ends when it asks the host, or at the deadline
+            self.kill(dead_of(exc))
+            if self._asked is not None:
+                self._asked.cancel()
+            raise
+        try:
             work.result()
             return end()
         except Dead as dead:
@@ -70,15 +81,23 @@ class ThreadRunner:
             if _INTERRUPTED in dead.reason:
                 raise TimeUp from None
             raise
-        except asyncio.CancelledError as exc:  # the thread goes on until the deadline, but waits for nothing more
-            self.kill(dead_of(exc))
-            if self._asked is not None:
-                self._asked.cancel()
-            raise
-        finally:
-            self._busy = False
-            if self._closing:
-                self._shut()
+
+    def _keep_ticking(self, work: asyncio.Future[Any]) -> None:
+        """See to it that the epoch goes on, and so the deadline comes, until the thread is through."""
+        if work.done():
+            return
+        self._ticker.polls += 1
+        if self._ticker.asleep:
+            self._ticker.wake()
+        self._loop.call_later(10 * TICK, self._keep_ticking, work)
+
+    def _free(self, work: asyncio.Future[Any]) -> None:
+        if not work.cancelled():
+            work.exception()  # looked at: if somebody waits, he gets it
+        self._busy = False
+        if self._closing:
+            self._ticker.left -= 1
+            self._shut()
 
     def _enter(self, begin: Callable[[], Any], until: float) -> None:
         left = until - time.monotonic()
@@ -94,18 +113,21 @@ class ThreadRunner:
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a host function on the event loop, from the guest's thread, and wait for what it returns."""
 
-        async def call() -> Any:
-            result = function(self.host, *arguments)
-            return await result if type(result) is CoroutineType else result
-
         outcome: Future[Any] = Future()
 
+        async def call() -> None:
+            try:
+                result = function(self.host, *arguments)
+                outcome.set_result(await result if type(result) is CoroutineType else result)
+            except BaseException as exc:  # noqa: BLE001 - the guest's thread has it; KeyboardInterrupt would end the loop
+                outcome.set_exception(exc)
+
         def start() -> None:
-            if self.dead is not None:  # given up on meanwhile
-                outcome.set_exception(RuntimeError("the guest was stopped"))
+            if self.dead is not None:
+                outcome.set_exception(self.dead.again())
                 return
-            task = self._asked = self._loop.create_task(call(), context=self._context)
-            task.add_done_callback(lambda task: _hand(task, outcome))
+            self._asked = self._loop.create_task(call(), context=self._context)
+            self._asked.add_done_callback(lambda _: _settle(outcome))
 
         self._loop.call_soon_threadsafe(start)
         return outcome.result()
@@ -118,6 +140,8 @@ class ThreadRunner:
     def close(self) -> None:
         """Free the store, after the call in hand."""
         self.kill(Dead("was closed"))
+        if self._busy and not self._closing:
+            self._ticker.left += 1
         self._closing = True
         if not self._busy:
             self._shut()
@@ -130,13 +154,9 @@ class ThreadRunner:
         self._closed()
 
 
-def _hand(task: asyncio.Task[Any], outcome: Any) -> None:
-    if task.cancelled():
+def _settle(outcome: Future[Any]) -> None:
+    if not outcome.done():  # cancelled before it began
         outcome.set_exception(RuntimeError("the host was cancelled"))
-    elif task.exception() is not None:
-        outcome.set_exception(task.exception())
-    else:
-        outcome.set_result(task.result())
 
 
 def kept(work: Callable[[], Any]) -> tuple[Callable[[], None], Callable[[], Any]]:

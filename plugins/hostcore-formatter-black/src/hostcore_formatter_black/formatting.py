@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import black
+from black.mode import TargetVersion
+from black.parsing import InvalidInput
 
 SWITCHES = ("string_normalization", "magic_trailing_comma", "is_pyi", "preview")
 """What a request's "mode" may turn on and off."""
@@ -32,7 +34,7 @@ def format_source(request: Any, line_length: int) -> dict[str, Any]:
     mode = _mode(request, line_length)
     try:
         formatted = black.format_str(source, mode=mode)
-    except black.InvalidInput as error:
+    except InvalidInput as error:
         return {"source": source, "changed": False, "error": _syntax_error(str(error))}
     return {"source": formatted, "changed": formatted != source}
 
@@ -68,8 +70,8 @@ def _mode(request: dict[str, Any], line_length: int) -> black.Mode:
     return black.Mode(line_length=length, **options)
 
 
-def _versions(names: Any) -> set[black.TargetVersion]:
-    known = {version.name.lower(): version for version in black.TargetVersion}
+def _versions(names: Any) -> set[TargetVersion]:
+    known = {version.name.lower(): version for version in TargetVersion}
     if not isinstance(names, list) or not all(isinstance(name, str) and name in known for name in names):
         raise ValueError(f"mode.target_versions is a list of {', '.join(known)}; not {names!r:.80}")
     return {known[name] for name in names}

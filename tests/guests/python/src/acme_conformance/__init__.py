@@ -106,6 +106,18 @@ class Conformance:
         self.context.kv.set("k", message.payload)
         return self.context.kv.get("k")
 
+    def on_delete(self, message: Any) -> bool:
+        there = self.context.kv.get("k") is not None
+        self.context.kv.delete("k")
+        return there
+
+    def on_keys(self, message: Any) -> Any:
+        keys = self.context.kv.keys()
+        return [key for key in keys if key.startswith(message.payload)]
+
+    def on_unsubscribe(self, message: Any) -> None:
+        self.context.unsubscribe(message.payload)
+
     async def on_ask(self, message: Any) -> Any:
         asked = message.payload
         return await self.context.request(asked["target"], asked["payload"], topic=asked["topic"])

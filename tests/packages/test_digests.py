@@ -1,0 +1,104 @@
+"""Digests of files: always those of what is in the file now, however it was changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hostcore.packages import digests
+from hostcore.packages.digests import read_with_sha256, sha256_of
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No digest is known from before."""
+    monkeypatch.setattr(digests, "_digests", {})
+
+
+@pytest.fixture
+def old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file counts as not changed for long."""
+    monkeypatch.setattr(digests, "SETTLED_AFTER", -1)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_both_ways_give_the_digest(tmp_path: Path) -> None:
+    """The digest is that of the contents, with them or without."""
+    file = tmp_path / "a.wasm"
+    file.write_bytes(b"one")
+    assert sha256_of(file) == sha256(b"one")
+    assert read_with_sha256(file) == (b"one", sha256(b"one"))
+
+
+@pytest.mark.usefixtures("old")
+def test_a_file_that_stays_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest of a file that has not changed is not made again."""
+    file = tmp_path / "a.wasm"
+    file.write_bytes(b"one")
+    found = sha256_of(file)
+    monkeypatch.setattr(digests, "hashlib", None)
+    assert sha256_of(file) == found
+    assert read_with_sha256(file) == (b"one", found)
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("changed", ["rewritten", "exchanged", "with the old time"])
+def test_a_change_shows(tmp_path: Path, changed: str) -> None:
+    """A file of the same length has its own digest, whether it was rewritten, exchanged, or given the old time."""
+    file, new = tmp_path / "a.wasm", tmp_path / "b.wasm"
+    file.write_bytes(b"one")
+    before = file.stat()
+    sha256_of(file)
+    _wait_for_a_tick(tmp_path, before.st_ctime_ns)
+    if changed == "exchanged":
+        new.write_bytes(b"two")
+        new.replace(file)
+    else:
+        file.write_bytes(b"two")
+    if changed == "with the old time":
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert sha256_of(file) == sha256(b"two")
+    assert read_with_sha256(file) == (b"two", sha256(b"two"))
+
+
+def test_a_file_that_has_just_changed_is_hashed_each_time(tmp_path: Path) -> None:
+    """Nothing is kept of a file that another change could leave looking the same."""
+    file = tmp_path / "a.wasm"
+    file.write_bytes(b"one")
+    sha256_of(file)
+    read_with_sha256(file)
+    assert not digests._digests
+
+
+@pytest.mark.usefixtures("old")
+def test_only_so_many_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many files, the newest digests are kept."""
+    monkeypatch.setattr(digests, "_MOST", 2)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+        sha256_of(tmp_path / name)
+    assert [*digests._digests.values()] == [sha256(b"b"), sha256(b"c")]
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """A file that is not there, and a directory, raise OSError."""
+    for path in (tmp_path, tmp_path / "nothing"):
+        for function in (sha256_of, read_with_sha256):
+            with pytest.raises(OSError, match=r"No such file|Is a directory"):
+                function(path)
+
+
+def _wait_for_a_tick(folder: Path, since: int) -> None:
+    """Wait until the file system's clock has gone on."""
+    probe, end = folder / "probe", time.monotonic() + 5
+    probe.touch()
+    while probe.stat().st_ctime_ns <= since:
+        assert time.monotonic() < end
+        os.utime(probe)
