@@ -253,7 +253,7 @@ async def test_nonsense_in_a_call_to_the_host(evil: Arena, op: str, argument: st
 
 
 async def test_a_level_and_a_line_of_the_log_that_are_none(evil: Arena, caplog: pytest.LogCaptureFixture) -> None:
-    """A level that there is not is taken for "info"; bytes that are no text are shown as such."""
+    """A level that there is not is taken for "info"; bytes that are no text are shown as such, each line by itself."""
     caplog.set_level(logging.INFO, "hostcore.module.evil")
     body = """(i32.store8 (i32.const 64) (i32.const 255)) (i32.store8 (i32.const 65) (i32.const 10))
       (i32.store8 (i32.const 66) (i32.const 0))
@@ -262,7 +262,7 @@ async def test_a_level_and_a_line_of_the_log_that_are_none(evil: Arena, caplog: 
     await evil.load(core(body))
     assert await evil.ask() is None
     told = [(r.levelname, r.message) for r in caplog.records if r.name == "hostcore.module.evil"]
-    assert told == [("INFO", "\ufffd\n\\x00"), ("INFO", "")]
+    assert told == [("INFO", "\ufffd"), ("INFO", "\\x00"), ("INFO", "")]
 
 
 # --- who calls -----------------------------------------------------------------------------------------------------

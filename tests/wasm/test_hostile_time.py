@@ -98,7 +98,7 @@ async def test_an_endless_loop_before_anything_is_asked(tmp_path: Path, where: s
     }[where]()
     async with arena(tmp_path, evil.calls, load_timeout=0.5) as made:
         error, answers = await made.answers_during(made.refused(data))
-        assert (error.code, answers > 0) == ("HC303", True)
+        assert (error.code, answers > 0) == ("HC206", True)
         assert made.system.modules["evil"].state.name == "FAILED"
 
 
@@ -179,7 +179,7 @@ async def test_a_sleep_of_months_before_anything_is_asked(evil: Arena, tmp_path:
     """A guest that sleeps while it is made is given up on at the limit of loading."""
     async with arena(tmp_path, evil.calls, load_timeout=0.5) as made:
         error, answers = await made.answers_during(made.refused(parsed(SLEEPING_START)))
-        assert (error.code, answers > 0) == ("HC303", True)
+        assert (error.code, answers > 0) == ("HC206", True)
 
 
 # --- others come in between ----------------------------------------------------------------------------------------

@@ -129,11 +129,6 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _too_large(size: int, most: int) -> Refused:
-    message = f"the argument has {size:,} bytes; at most {most:,} are taken"
-    return Refused({"code": "too-large", "message": message, "details": None})
-
-
 def _unknown(name: str) -> Refused:
     message = f"no operation {name[:64]!r}; there are {', '.join(OPERATIONS)}"
     return Refused({"code": "invalid-argument", "message": message, "details": None})

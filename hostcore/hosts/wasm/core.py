@@ -59,21 +59,6 @@ def export_name(function: str) -> str:
     return "hc_hooks" if function == "hooks.implemented" else f"hc_{name}"
 
 
-class _Capability(msgspec.Struct):
-    """One that a guest provides."""
-
-    name: str
-    version: str = ""
-    schema: str | None = None
-
-
-_LISTED: dict[str, Callable[[bytes], Any]] = {
-    "lifecycle.get-capabilities": msgspec.json.Decoder(list[_Capability]).decode,
-    "hooks.implemented": msgspec.json.Decoder(list[str]).decode,
-}
-"""Function that returns a list -> what reads it."""
-
-
 class CoreCode:
     """A compiled core module, linked to the host; instances share it.  See `Code`."""
 

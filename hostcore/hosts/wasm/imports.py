@@ -90,11 +90,13 @@ def parse(text: str) -> Any:
 
 
 def unparse(value: Any) -> str:
-    """Return data as JSON text; raises Refused where it is nested too deeply."""
+    """Return data as JSON text; raises Refused where it holds what JSON does not, or is nested too deeply."""
     try:
         return msgspec.json.encode(value).decode()
     except RecursionError:
         raise _bad("this is nested too deeply for JSON") from None
+    except ENCODE_ERRORS as exc:
+        raise _bad(f"this does not fit into JSON: {exc}") from None
 
 
 class HostCalls:
@@ -163,10 +165,11 @@ class HostCalls:
         number = LEVELS.get(level, logging.INFO)
         if not self._log.isEnabledFor(number):
             return
-        text = self._lines.shown(message)
-        if fields:
-            text = f"{text} {self._lines.shown(fields)}"
-        self._log.log(number, "%s", text)
+        lines = [self._lines.shown(line) for line in self._lines.split(message, self._log)]
+        if fields and lines:
+            lines[-1] += f" {self._lines.shown(fields)}"
+        for line in lines:
+            self._log.log(number, "%s", line)
 
     @property
     def line(self) -> int:
@@ -196,7 +199,7 @@ class HostCalls:
         """Return the reply of another module."""
 
         async def ask() -> str | None:
-            timeout = timeout_ms / 1000 if timeout_ms else None
+            timeout = min(timeout_ms, _LONGEST) / 1000 if timeout_ms else None
             reply = await self._open().request(target, self._read(payload), topic=topic, timeout=timeout)
             return None if reply is None else unparse(reply)
 

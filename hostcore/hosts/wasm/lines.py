@@ -59,7 +59,7 @@ class RateLimit:
 
     def shown(self, line: str) -> str:
         """Return a line as it is shown: safe for a terminal, and no longer than it may be."""
-        text = printable(line[: self.longest + 1])
+        text = one_line(line[: self.longest + 1])
         return text if len(text) <= self.longest else f"{text[: self.longest]} ..."
 
     def report(self, log: logging.Logger) -> None:
@@ -87,7 +87,10 @@ class Output:
             self._limit.drop(data.count(b"\n"))
             self._rest = (rest if len(rest) < len(data) else self._rest + rest)[: self._limit.longest]
             return len(data)
-        *lines, rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + data).split(b"\n", self._limit.room(self._log))
+        if b"\n" in rest:  # more lines than there is room for
+            left, _, rest = rest.rpartition(b"\n")
+            self._limit.drop(left.count(b"\n") + 1)
         if len(rest) > self._limit.longest:  # no end of line in sight
             lines, rest = [*lines, rest], b""
         self._rest = rest

@@ -6,7 +6,6 @@ A guest that has used up its slice suspends and lets the event loop go on.  The 
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ class Ticker:
 
     def _tick(self) -> None:
         seen, idle = self.polls, 0
-        while self.inside or not self._stop.is_set():
-            if idle >= _IDLE_TICKS and not self.inside:
+        while not self._stop.is_set():
+            if idle >= _IDLE_TICKS:
                 # First asleep, then a last look: who adds to `polls` later sees it and wakes us.
                 self.asleep = True
                 if self.polls == seen:
@@ -62,18 +61,16 @@ class Ticker:
             self.asleep = False
             idle = idle + 1 if self.polls == seen else 0
             seen = self.polls
-            if self._stop.wait(TICK):
-                time.sleep(TICK)
+            self._stop.wait(TICK)
             for engine in self._engines:
                 engine.increment_epoch()
             self.epoch += 1
-        self._engines.clear()
 
     def close(self) -> None:
         """End the thread; no guest may run any more, and what is left of one in a thread of its own is ended."""
         self._stop.set()
         self._wake.set()
-        if self._thread is not None and not self.inside:
+        if self._thread is not None:
             self._thread.join()
             self._thread = None
         for engine in self._engines if self.left else ():

@@ -14,7 +14,7 @@ from wasmtime.component import Func, FuncType, String
 
 from hostcore.hosts.wasm.fast import library as lib
 from hostcore.hosts.wasm.fast.values import Reader, read_bytes, read_text, reader
-from hostcore.hosts.wasm.outcomes import Dead, TimeUp, check_thread, dead_of
+from hostcore.hosts.wasm.outcomes import Dead, Refused, TimeUp, check_thread, dead_of
 from hostcore.hosts.wasm.ticker import TICK, Ticker
 
 _SLICES = 2
@@ -99,8 +99,8 @@ class Fiber:
             if self._fuel is not None:
                 self._store.set_fuel(self._fuel)
             future = begin(*arguments)
-        except BaseException:
-            self._busy = False
+        except BaseException as exc:
+            self._give_up(exc)
             raise
         done = False
         try:

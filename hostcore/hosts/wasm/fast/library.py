@@ -40,12 +40,14 @@ def entered(function: Any) -> Any:
     instruction that looks for signals has a form that does not, for what is resumed from an `await`; with that one
     they are handled a moment later, in the body.
     """
-    assert isinstance(function, FunctionType)
     code = bytearray(function.__code__.co_code)
     at = next(index for index in range(0, len(code), 2) if code[index] == opmap["RESUME"])
     code[at + 1] |= _RESUMED
     function.__code__ = function.__code__.replace(co_code=bytes(code))
     return function
+
+
+_RESUMED = 2
 
 
 def address(pointer: Any) -> int:

@@ -40,7 +40,6 @@ class ThreadRunner:
         self._loop = asyncio.get_running_loop()
         self._lane = Lane("guest", self._loop)
         self._context = contextvars.copy_context()
-        self._asked: asyncio.Task[Any] | None = None
         self._busy = self._closing = False
         self._asked: asyncio.Task[Any] | None = None
         self._owner = threading.get_ident()
@@ -104,11 +103,7 @@ class ThreadRunner:
         self.store.set_epoch_deadline(_FOREVER if left == inf else max(1, ceil(left / TICK)))
         if self._fuel is not None:
             self.store.set_fuel(self._fuel)
-        self._ticker.inside.add(self)
-        try:
-            begin()
-        finally:
-            self._ticker.inside.discard(self)
+        begin()
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a host function on the event loop, from the guest's thread, and wait for what it returns."""
