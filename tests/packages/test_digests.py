@@ -16,7 +16,13 @@ from hostcore.packages.digests import read_with_sha256, sha256_of
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """No digest is known from before."""
+    forget(monkeypatch)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know as little as a new process."""
     monkeypatch.setattr(digests, "_digests", {})
+    monkeypatch.setattr(digests, "_read", set())
 
 
 @pytest.fixture
@@ -102,3 +108,53 @@ def _wait_for_a_tick(folder: Path, since: int) -> None:
     while probe.stat().st_ctime_ns <= since:
         assert time.monotonic() < end
         os.utime(probe)
+
+
+# --- on disk -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which digests outlive a process; all files count as large."""
+    monkeypatch.setenv("HOSTCORE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(digests, "_LARGE", 0)
+    return tmp_path / "cache" / "digests.msgpack"
+
+
+@pytest.mark.usefixtures("old")
+def test_the_next_process_need_not_read_the_file(tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest of a large file that has not changed is known to the next process."""
+    file = tmp_path / "a.wasm"
+    file.write_bytes(b"one")
+    found = sha256_of(file)
+    assert disk.stat().st_size > 64
+    forget(monkeypatch)
+    monkeypatch.setattr(digests, "hashlib", None)
+    assert sha256_of(file) == found
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize(
+    "content", [b"", b"\xc1", b"\x91\x92\x01\x02", b"\x91\x92\x95\x01\x02\x03\x04\x05\xa1x", b"x" * 9000]
+)
+def test_a_damaged_file_is_as_good_as_none(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Garbage where the digests are kept is not used, and is replaced."""
+    disk.parent.mkdir()
+    disk.write_bytes(content)
+    file = tmp_path / "a.wasm"
+    file.write_bytes(b"one")
+    assert sha256_of(file) == sha256(b"one")
+    forget(monkeypatch)
+    monkeypatch.setattr(digests, "hashlib", None)
+    assert sha256_of(file) == sha256(b"one")
+
+
+@pytest.mark.usefixtures("old")
+def test_a_cache_that_cannot_be_written(tmp_path: Path, disk: Path) -> None:
+    """Where nothing can be kept, the digest is made all the same."""
+    disk.parent.write_bytes(b"a file where the folder should be")
+    file = tmp_path / "a.wasm"
+    file.write_bytes(b"one")
+    assert sha256_of(file) == sha256(b"one")

@@ -49,14 +49,17 @@ _NO_MEMORY: Final = (
 """What Rust, wasmtime, the system and Python print when there is none; a thread without room for its stack counts."""
 
 
+Data = bytes | Callable[[], bytes]
+
+
 async def compiled(
-    data: bytes, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str, seconds: float, memory: int,
+    data: Data, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str, seconds: float, memory: int,
     digest: str = "",
 ) -> Path:  # fmt: skip
     """Return the verified compiled code of the module in `data`; it is compiled if it is not in the cache.
 
     Args:
-        data: The WebAssembly.
+        data: The WebAssembly, or, with `digest`, what returns it: called only if it has to be compiled.
         settings: How it is compiled.
         kind: What `kind_of` says of it.
         cache: Where compiled code is kept.
@@ -72,13 +75,17 @@ async def compiled(
         WorkerDiedError: The compiling process could not be started, or was killed (HC501).
     """
     limits = Limits(seconds, memory)
-    name = await asyncio.to_thread(entry_name, data, settings, kind, digest)
+    known = data if isinstance(data, bytes) else b""
+    name = await asyncio.to_thread(entry_name, known, settings, kind, digest)
 
     async def job() -> Path | Outcome:
         found = await asyncio.to_thread(cache.find, name)
-        if found is None and len(data) > LARGE:
-            log.info("%s: compiling %.1f MB of WebAssembly, once", label, len(data) / 1e6)
-        return found or await _compile(data, settings, kind, cache, name, limits)
+        if found is not None:
+            return found
+        code = data if isinstance(data, bytes) else await asyncio.to_thread(data)
+        if len(code) > LARGE:
+            log.info("%s: compiling %.1f MB of WebAssembly, once", label, len(code) / 1e6)
+        return await _compile(code, settings, kind, cache, name, limits)
 
     result = await _shared(cache, (asyncio.get_running_loop(), name, limits), job)
     if isinstance(result, Path):
@@ -103,7 +110,7 @@ def load_compiled(engine: wasmtime.Engine, path: Path, kind: Kind) -> component.
 
 
 async def loaded(
-    engine: wasmtime.Engine, data: bytes, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str,
+    engine: wasmtime.Engine, data: Data, settings: Settings, kind: Kind, cache: Cache, *, module: str, label: str,
     seconds: float, memory: int, digest: str = "",
 ) -> component.Component | wasmtime.Module:  # fmt: skip
     """Return the module in `data`, ready to run on `engine`, which was made with `settings`.

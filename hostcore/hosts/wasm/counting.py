@@ -8,7 +8,7 @@ refused by the engine.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from hostcore.hosts.wasm.kinds import HEADER, Kind
 
@@ -18,7 +18,14 @@ _PARTS: Final = {1: Kind.CORE, 4: Kind.COMPONENT}
 """The sections of a component that hold another module or component."""
 
 
-def memories_of(data: bytes, kind: Kind) -> int:
+class Binary(Protocol):
+    """Bytes, or what can be looked into like them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: int, /) -> int: ...
+
+
+def memories_of(data: Binary, kind: Kind) -> int:
     """Return how many memories the modules in `data` declare, at least 1; it has been found to be valid."""
     found, todo = 0, [(kind, HEADER, len(data))]
     while todo:
@@ -34,7 +41,7 @@ def memories_of(data: bytes, kind: Kind) -> int:
     return max(1, found)
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
+def _number(data: Binary, at: int) -> tuple[int, int]:
     """Return the LEB128 number at `at`, and where it ends."""
     number = shift = 0
     while True:

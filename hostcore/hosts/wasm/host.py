@@ -6,7 +6,6 @@ import asyncio
 import time
 import weakref
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from wasmtime import Engine
@@ -20,6 +19,7 @@ from hostcore.hosts.wasm.compiling import loaded
 from hostcore.hosts.wasm.components import ComponentCode
 from hostcore.hosts.wasm.core import CoreCode
 from hostcore.hosts.wasm.counting import memories_of
+from hostcore.hosts.wasm.files import Changed, GuestFile
 from hostcore.hosts.wasm.guests import Code, Guest
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
@@ -31,10 +31,7 @@ from hostcore.hosts.wasm.stores import Streams, make_store
 from hostcore.hosts.wasm.text import LINE
 from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
-from hostcore.packages.digests import read_with_sha256
 from hostcore.packages.locating import Release
-
-_LARGEST = 512 * 1024**2
 
 
 class WasmHost:
@@ -90,18 +87,24 @@ class WasmHost:
         return translate(error, release, "start", job.load_time)
 
     async def _code(self, release: Release, settings: Settings) -> Code:
-        data, digest = await asyncio.to_thread(_read, release)
-        key = (digest, settings)
+        while True:
+            try:
+                return await self._code_of(await asyncio.to_thread(GuestFile, release), release, settings)
+            except Changed:
+                continue  # it was installed anew in this very moment
+
+    async def _code_of(self, file: GuestFile, release: Release, settings: Settings) -> Code:
+        key = (file.digest, settings)
         code: Code | None = self._codes.get(key)
         if code is None:
-            kind = kind_of(data, module=release.name, label=release.label)
+            kind = kind_of(file.head, module=release.name, label=release.label)
             engine = self._engine(settings)
             made: Any = await loaded(
-                engine, data, settings, kind, self._cache, module=release.name, label=release.label,
-                seconds=self._config.compile_time, memory=self._config.compile_memory, digest=digest,
+                engine, file.read, settings, kind, self._cache, module=release.name, label=release.label,
+                seconds=self._config.compile_time, memory=self._config.compile_memory, digest=file.digest,
             )  # fmt: skip
             make: Any = ComponentCode if kind is Kind.COMPONENT else CoreCode
-            code = make(engine, made, self._ticker, self._path, memories_of(data, kind))
+            code = make(engine, made, self._ticker, self._path, memories_of(file, kind))
             assert code is not None
             self._codes[key] = code
         return code
@@ -116,17 +119,3 @@ class WasmHost:
     def close(self) -> None:
         """End the thread that measures time slices."""
         self._ticker.close()
-
-
-def _read(release: Release) -> tuple[bytes, str]:
-    path = Path(release.wasm)
-    try:
-        size = path.stat().st_size
-        found = read_with_sha256(path) if size <= _LARGEST else (b"", "")
-    except OSError as exc:
-        raise LoadError(release.name, f"{path} cannot be read: {exc.strerror}", code="HC203", label=release.label,
-                        hint="install the release again") from None  # fmt: skip
-    if size > _LARGEST:
-        raise LoadError(release.name, f"{path} is {size:,} bytes; at most {_LARGEST:,} are loaded", code="HC211",
-                        label=release.label)  # fmt: skip
-    return found
