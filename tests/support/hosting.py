@@ -39,11 +39,6 @@ class Done(NamedTuple):
         return msgspec.json.decode(self.out)
 
 
-def _hear_hang_ups() -> None:
-    """Undo what `nohup` did to the tests: a host leaves a signal ignored that was ignored when it began."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 class HostProcess:
     """A `hostcore run`, which reports in lines of JSON."""
 
@@ -146,7 +141,7 @@ class Cli:
         with log.open("wb") as errors:
             process = subprocess.Popen(
                 self.command(command, "--json", *arguments), cwd=self.directory, env=self.env(),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, preexec_fn=_hear_hang_ups,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         return HostProcess(process, log)
 
