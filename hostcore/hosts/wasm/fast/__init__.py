@@ -13,7 +13,7 @@ used up its slice of time (an epoch), suspends:  `poll` says so, and a coroutine
 So a guest never holds the event loop for longer than a slice, and needs no thread.
 
 `library` names the functions and checks the layout; `values` reads and writes component values; `fibers` makes calls;
-`callbacks` is how a guest calls the host.
+`callbacks` is how a guest calls the host; `core` is the same for core modules; `path` puts it together.
 
 Invariants, each learnt from a crash:
 
