@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hostcore.config import HostConfig
 from hostcore.contract.manifest import Limits
 from hostcore.contract.permissions import Permission
-from hostcore.errors import HostcoreError
+from hostcore.errors import HostcoreError, HostError
 from hostcore.messaging.guard import Guard, ThreadGuard
 from hostcore.messaging.seams import Instance
 from hostcore.packages.locating import Release
@@ -57,15 +57,33 @@ class Job(NamedTuple):
     state_version: int = 1
 
 
+class Crash(NamedTuple):
+    """An instance that is gone although nobody closed it.
+
+    `kind` is "died" (its process ended), "trapped" (a guest), "hung" (it did not end when its time was up) or "limit".
+    `hook`, `topic` and `message` tell what it was doing, each "" if nothing; `message` is the id.
+    """
+
+    kind: str
+    error: HostError
+    hook: str = ""
+    topic: str = ""
+    message: str = ""
+
+
 class HostedInstance(Instance, Protocol):
     """A loaded generation.
 
     Attributes:
         hooks: The hooks that it implements, each with its place among several modules': -1 early, 0, 1 late.
         undone: After `close`: what it had left in the process's registries, and was taken back, as text.
+        died: Called with each crash; who serves the module sets it.
+        revives: It replaces what crashed by itself, with the next message; else a new instance is needed.
     """
 
     undone: tuple[str, ...]
+    died: Callable[[Crash], None] | None
+    revives: bool
 
     @property
     def hooks(self) -> Mapping[str, int]: ...  # noqa: D102

@@ -22,7 +22,7 @@ from hostcore.generations import Generation, table
 from hostcore.generations.belonging import belongs_to
 from hostcore.hosts import faults
 from hostcore.hosts.aside import Box, fill, import_aside
-from hostcore.hosts.base import Job, Refusal, Tools
+from hostcore.hosts.base import Crash, Job, Refusal, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
 from hostcore.hosts.importing import make_plugin
 from hostcore.hosts.leaving import stop_threads
@@ -100,6 +100,8 @@ class NativeInstance:
         self._stuck: list[asyncio.Task[Any]] = []  # lifecycle hooks that ignore their cancellation
         self._watched: list[Any] = []
         self.undone: tuple[str, ...] = ()
+        self.died: Callable[[Crash], None] | None = None
+        self.revives = False
 
     def __repr__(self) -> str:
         return f"<NativeInstance {self.name} {self.generation!r}>"

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from hostcore.config import HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, WasmConfig, config_schema, load_config
+from hostcore.config import (
+    HostConfig,
+    ModuleConfig,
+    PolicyConfig,
+    ReloadConfig,
+    WasmConfig,
+    WorkerConfig,
+    config_schema,
+    load_config,
+)
 from hostcore.contract.manifest import Limits, Manifest, Probe, manifest_schema, parse_manifest
 from hostcore.contract.options import Option
 from hostcore.contract.permissions import BARE, TARGETED
@@ -74,7 +83,7 @@ def test_references_lead_somewhere():
     ("page", "structs"),
     [
         ("manifest.md", (Manifest, Limits, Option, Probe)),
-        ("configuration.md", (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, WasmConfig)),
+        ("configuration.md", (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, WasmConfig, WorkerConfig)),
     ],
 )
 def test_pages_name_every_key_and_no_other(page, structs):

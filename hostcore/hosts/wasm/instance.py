@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
 from hostcore.errors import DeadlineError, GuestTrapError, HookError, HostcoreError
-from hostcore.hosts.base import Job, Refusal
+from hostcore.hosts.base import Crash, Job, Refusal
 from hostcore.hosts.wasm import payloads
 from hostcore.hosts.wasm.guests import Guest, settled
 from hostcore.hosts.wasm.imports import HostCalls
@@ -48,6 +48,8 @@ class WasmInstance:
         self.context = contextvars.Context()
         self.hooks: Mapping[str, int] = {}
         self.undone: tuple[str, ...] = ()
+        self.died: Callable[[Crash], None] | None = None
+        self.revives = True
         self._job, self._make, self._host, self._code, self._loop = job, make, host, code, loop
         self._guest: Guest | None = None
         self._arguments: dict[str, tuple[str, ...]] = {}
