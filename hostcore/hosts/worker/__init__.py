@@ -1,0 +1,1 @@
+"""The worker host: modules in processes of their own."""
