@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from typing import Final, NamedTuple
 
-DENIED: Final = (
+DENIED: Final[tuple[str, ...]] = (
     # Addresses of the network and of other processes' sockets.
     "connect", "bind", "listen", "accept", "accept4",
     # Other processes' memory, files and signals.
@@ -47,7 +47,7 @@ DENIED: Final = (
     "setsid", "setpgid",
 )  # fmt: skip
 """Answered with EPERM, whatever the arguments."""
-PROCESSES: Final = ("fork", "vfork", "execve", "execveat", "pidfd_send_signal")
+PROCESSES: Final[tuple[str, ...]] = ("fork", "vfork", "execve", "execveat", "pidfd_send_signal")
 """Denied besides, unless the worker may start processes."""
 
 _THREAD: Final = 0x0001_0000
