@@ -602,7 +602,7 @@ def thread_without_end(w: World):
     for count in range(1000):
         try:
             _thread.start_new_thread(held.acquire, ())
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             return count
     return "no end"
 

@@ -141,6 +141,23 @@ def test_what_is_refused_without_namespaces(caging, world, cage, attempt):
     assert caging.run(attempt, world, cage).error == REFUSED[attempt]
 
 
+@pytest.mark.parametrize(
+    ("attempt", "walls"),
+    [("read_secret", "landlock"), ("read_by_symlink", "landlock"), ("change_mode", "seccomp"),
+     ("open_by_handle", "seccomp"), ("connect", "namespaces landlock seccomp"),
+     ("send_a_datagram", "namespaces seccomp"), ("connect_by_path", "seccomp"),
+     ("send_a_datagram_by_path", "seccomp"), ("connect_by_abstract_name", "namespaces landlock seccomp"),
+     ("signal_host", "landlock seccomp"), ("trace_host", "namespaces landlock seccomp"),
+     ("read_memory_of_host", "namespaces landlock"), ("fork", "seccomp"), ("run_a_program", "landlock seccomp")],
+)  # fmt: skip
+@pytest.mark.parametrize("wall", ["namespaces", "landlock", "seccomp"])
+def test_each_wall_by_itself(caging, world, cage, apart, attempt, walls, wall):
+    """Each of the three layers refuses by itself what it is for, and the documentation's table says so."""
+    cage["layers"] = ["no_new_privs", wall]
+    done = caging.run(attempt, world, cage)
+    assert bool(done.error) == (wall in walls.split())
+
+
 @pytest.mark.parametrize("attempt", REFUSED)
 def test_the_attempts_work_without_a_sandbox(caging, world, attempt):
     """Each attempt gets through in a process that is not confined: it is the sandbox that refuses it, nothing else."""
