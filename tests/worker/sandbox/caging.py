@@ -60,7 +60,7 @@ def main() -> None:
     import concurrent.futures.thread  # noqa: F401
     import encodings.idna  # noqa: F401
 
-    from worker.sandbox import attempts
+    from worker.sandbox.attempts import find
 
     from hostcore.hosts.worker.sandbox.confining import Cage, confine
 
@@ -79,7 +79,7 @@ def main() -> None:
             answer = {"result": None, "error": "", "status": 0, "report": report}
             os.write(writing, json.dumps(answer).encode() + b"\n")  # in case what follows ends the process
             try:
-                answer["result"] = getattr(attempts, asked["attempt"])(asked["world"])
+                answer["result"] = find(asked["attempt"])(asked["world"])
             except OSError as error:
                 answer["error"] = errno.errorcode.get(error.errno or 0, type(error).__name__)
             except BaseException as error:
