@@ -92,7 +92,7 @@ class WorkerHost:
         names = os.environ.keys() if "*" in granted["env"] else granted["env"]
         cage = Cage(
             read=(*default_read(), *release.paths, *granted["fs.read"], *self._readable(job)),
-            write=(str(folder), *granted["fs.write"]), mapped=self.mapped,
+            write=(str(folder), *granted["fs.write"]), mapped=self.mapped, shared_memory=False,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
             processes=job.grants.allows("spawn", ""),
         )  # fmt: skip
