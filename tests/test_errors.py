@@ -31,7 +31,7 @@ TREE = {
             "CallCycleError": {}, "NetworkError": {},
         },
         "HostError": {"WorkerDiedError": {}, "GuestTrapError": {}, "LimitError": {}},
-        "DeniedError": {"EgressError": {}},
+        "DeniedError": {"EgressError": {}, "ConsentError": {}},
         "StoreError": {"DigestError": {}, "ReleaseNotFoundError": {}, "SignatureError": {}},
         "ReloadError": {},
     }
@@ -51,6 +51,8 @@ def make(cls, message="text", **rest):
         return cls(Report())
     if cls is errors.EgressError:
         return cls("m", "h", 80, message, **rest)
+    if cls is errors.ConsentError:
+        return cls("m", [message], **rest)
     return cls("m", message, **rest) if issubclass(cls, errors.ModuleError) else cls(message, **rest)
 
 

@@ -23,7 +23,7 @@ from hostcore.errors import ContractError, DeadlineError, EgressError, LimitErro
 from hostcore.messaging.current import current
 from hostcore.runtime import http
 from hostcore.runtime.http import HttpClient
-from hostcore.runtime.policy import ModuleGrants
+from hostcore.contract.grants import ModuleGrants
 
 PATIENCE = 20.0
 

@@ -20,7 +20,7 @@ from hostcore.hosts.wasm.lines import LINES_PER_SECOND, Output, RateLimit
 from hostcore.hosts.wasm.outcomes import Refused
 from hostcore.hosts.wasm.translating import CODE, translate
 from hostcore.packages.locating import Release
-from hostcore.runtime.policy import ModuleGrants
+from hostcore.contract.grants import ModuleGrants
 
 HUGE = "1" + "0" * 400
 LOG = "hostcore.module.g"
