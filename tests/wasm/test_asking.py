@@ -15,8 +15,8 @@ from wasm.text import asking, data, guest, running
 
 from hostcore import errors
 from hostcore.contract.permissions import Permission
+from hostcore.hosts.lines import LINES_PER_SECOND, Output, RateLimit
 from hostcore.hosts.wasm.imports import HostCalls
-from hostcore.hosts.wasm.lines import LINES_PER_SECOND, Output, RateLimit
 from hostcore.hosts.wasm.outcomes import Refused
 from hostcore.hosts.wasm.translating import CODE, translate
 from hostcore.packages.locating import Release

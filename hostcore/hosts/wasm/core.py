@@ -12,13 +12,13 @@ import msgspec
 from wasmtime import Engine, FuncType, Linker, Memory, MemoryType, Module, Store, ValType
 
 from hostcore.errors import Problem
+from hostcore.hosts.text import printable
 from hostcore.hosts.wasm.abi import MASK, HostAbi
 from hostcore.hosts.wasm.guests import settled
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused
 from hostcore.hosts.wasm.paths import CallPath, Runner, Steps
 from hostcore.hosts.wasm.stores import Streams
-from hostcore.hosts.wasm.text import printable
 from hostcore.hosts.wasm.ticker import Ticker
 
 ABI = 1

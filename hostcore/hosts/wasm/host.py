@@ -13,6 +13,8 @@ from wasmtime import Engine
 from hostcore.config import cache_dir
 from hostcore.errors import LoadError
 from hostcore.hosts.base import Job, Tools
+from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
+from hostcore.hosts.text import LINE
 from hostcore.hosts.wasm.cache import Cache
 from hostcore.hosts.wasm.choosing import choose
 from hostcore.hosts.wasm.compiling import loaded
@@ -24,11 +26,9 @@ from hostcore.hosts.wasm.guests import Code, Guest
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.instance import WasmInstance
 from hostcore.hosts.wasm.kinds import Kind, kind_of
-from hostcore.hosts.wasm.lines import LINES_PER_SECOND, RateLimit
 from hostcore.hosts.wasm.outcomes import TimeUp
 from hostcore.hosts.wasm.settings import STACK, Settings
 from hostcore.hosts.wasm.stores import Streams, make_store
-from hostcore.hosts.wasm.text import LINE
 from hostcore.hosts.wasm.ticker import Ticker
 from hostcore.hosts.wasm.translating import translate
 from hostcore.packages.locating import Release

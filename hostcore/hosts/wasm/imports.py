@@ -36,7 +36,7 @@ from hostcore.errors import (
 )
 from hostcore.hosts import faults
 from hostcore.hosts.base import Grants
-from hostcore.hosts.wasm.lines import RateLimit
+from hostcore.hosts.lines import RateLimit
 from hostcore.hosts.wasm.outcomes import Refused
 from hostcore.messaging.current import current
 from hostcore.messaging.wire import ENCODE_ERRORS

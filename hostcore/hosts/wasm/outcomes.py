@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hostcore.errors import GuestTrapError, HostError, LifecycleError, LimitError
-from hostcore.hosts.wasm.text import printable
+from hostcore.hosts.text import printable
 
 
 class Refused(Exception):

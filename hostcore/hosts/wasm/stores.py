@@ -15,7 +15,7 @@ from wasmtime import Engine, Store, WasiConfig
 from hostcore.contract.manifest import Limits
 from hostcore.errors import LoadError
 from hostcore.hosts.base import Grants, Job
-from hostcore.hosts.wasm.lines import Output, RateLimit
+from hostcore.hosts.lines import Output, RateLimit
 
 MEMORY = 256 * 1024**2
 """Bytes that a guest may use where nothing is said; an empty Python guest needs 14 MiB."""

@@ -6,10 +6,10 @@ from asyncio import CancelledError
 
 from hostcore.errors import CallCycleError, GuestTrapError, HookError, HostcoreError, LimitError
 from hostcore.hosts import faults
+from hostcore.hosts.text import LINE, one_line, printable
 from hostcore.hosts.wasm.abi import NoMemory
 from hostcore.hosts.wasm.imports import HeldHost, parse
 from hostcore.hosts.wasm.outcomes import Dead, OutOfMemory, Refused, TimeUp, named
-from hostcore.hosts.wasm.text import LINE, one_line, printable
 from hostcore.messaging.guard import Overrun
 from hostcore.packages.locating import Release
 

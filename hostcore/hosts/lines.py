@@ -1,4 +1,4 @@
-"""What a guest writes: its log and its output, by lines, at a limited rate, safe to show."""
+"""What a guest or worker writes: its log and its output, by lines, at a limited rate, safe to show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from hostcore.hosts.wasm.text import LINE, one_line
+from hostcore.hosts.text import LINE, one_line
 
 LINES_PER_SECOND = 200
 
@@ -71,14 +71,14 @@ class RateLimit:
 
 
 class Output:
-    """A guest's stdout or stderr: each whole line goes to the module's log."""
+    """A guest's or worker's stdout or stderr: each whole line goes to the module's log."""
 
     def __init__(self, log: logging.Logger, level: int, limit: RateLimit) -> None:
         self._log, self._level, self._limit = log, level, limit
         self._rest = b""
 
     def write(self, data: bytes) -> int:
-        """Take what the guest wrote; all of it, always."""
+        """Take what it wrote; all of it, always."""
         if not self._log.isEnabledFor(self._level):
             self._rest = b""
             return len(data)

@@ -1,4 +1,4 @@
-"""Text of a guest's, made safe to show: no control characters, no escapes for a terminal, no endless lines."""
+"""Text of a guest's or worker's, safe to show: no control characters, no terminal escapes, no endless lines."""
 
 from __future__ import annotations
 
