@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -24,11 +24,12 @@ from hostcore.packages.discovery import Scan
 from hostcore.packages.entries import Entry
 from hostcore.packages.guests import names_guest
 from hostcore.packages.locating import Release, find_manifest, locate
-from hostcore.runtime.consents import Consent, Consents
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.isolating import needed_host
-from hostcore.runtime.permits import NOT_GRANTED
-from hostcore.runtime.policy import OBSERVED, Asker, Policy
+from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, Asker, Policy
+
+if TYPE_CHECKING:
+    from hostcore.runtime.consents import Consent
 
 INSTALLED, DISABLED, BROKEN, NOT_FOUND = "installed", "disabled", "broken", "not found"
 
@@ -233,7 +234,9 @@ class Inventory:
         if live is not None:
             told = {key: value for key, value in live.info.items() if key in Row.__struct_fields__}
             kept = {
-                key for key in ("version", "distribution", "source", "trust", "provides", "requires") if not told[key]
+                key
+                for key in ("version", "distribution", "source", "trust", "provides", "requires")
+                if not told.get(key)
             }
             values |= {key: value for key, value in told.items() if key not in kept}
             if live.release is not None:
@@ -263,6 +266,8 @@ class Inventory:
 
     @cached_property
     def _consents(self) -> tuple[Consent, ...]:
+        from hostcore.runtime.consents import Consents  # most lists need none
+
         try:
             return Consents(lambda: state_dir(self.config)).all()
         except HostcoreError:  # nothing of it counts, as a load will say

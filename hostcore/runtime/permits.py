@@ -25,12 +25,11 @@ from hostcore.packages.identity import publisher_of, release_digest
 from hostcore.packages.locating import Release
 from hostcore.runtime.consents import Consent, Consents
 from hostcore.runtime.isolating import choose_host
-from hostcore.runtime.policy import OBSERVED, Asker, Policy
+from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, Asker, Policy
 from hostcore.runtime.refusals import Refusals
 
 SET_UP = frozenset({"fs.read", "fs.write", "env", "spawn"})
 """The kinds that a host sets up before any code of a module runs: a change takes a new copy."""
-NOT_GRANTED = "not granted"
 log = logging.getLogger("hostcore")
 
 

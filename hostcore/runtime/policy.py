@@ -28,6 +28,8 @@ from hostcore.errors import ConfigError
 IN_PROCESS = "trusted (in process)"
 TRUSTED = "trusted (policy)"
 GRANTED = "granted"
+NOT_GRANTED = "not granted"
+"""It does not load: somebody has to agree to what it asks for."""
 OBSERVED = "observed"
 CONFINED = "confined"
 """It has nothing: it asks for nothing, or the policy gives it nothing."""
