@@ -8,6 +8,7 @@ store, over a second one (`sideways`).
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from hostcore.contract.context import Context
 from hostcore.contract.manifest import Limits
 from hostcore.contract.messages import Envelope
 from hostcore.contract.spec import HOOKS
+from hostcore.generations import stop_watching
 from hostcore.hosts.base import HostedInstance, Job, Tools
 from hostcore.hosts.native import NativeHost
 from hostcore.hosts.worker import messages
@@ -80,6 +82,7 @@ def run(order: Order, descriptors: Descriptors) -> NoReturn:
     """Be the worker, until the host has no more use for it."""
     _settle_in(order, descriptors)
     layers = confine(order.cage)
+    stop_watching()
     main, side = socket.socket(fileno=descriptors.main), socket.socket(fileno=descriptors.side)
     asyncio.run(_serve(order, main, SideDoor(side, order.name), layers))
     leave(0)
@@ -280,8 +283,8 @@ class Worker:
         return Context(self._order.name, told["version"], told["number"], told["config"], ports)
 
     async def _close(self) -> bytes:
+        """Do what a program does at its end; all else goes with the process."""
         if self._context is not None:
             self._context.close()
-        if self._instance is not None:
-            await self._instance.close()
+        atexit._run_exitfuncs()
         return b""
