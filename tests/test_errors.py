@@ -109,7 +109,8 @@ def test_the_text_begins_with_the_code(cls):
 def test_the_exit_codes():
     """The command line ends with what the error's class says."""
     expected = {"ConfigError": 2, "NoHostError": 13, "ResolutionError": 11, "MissingError": 11, "ConflictError": 11,
-                "CycleError": 11, "DeniedError": 12, "EgressError": 12, "ConsentError": 12, "ReloadError": 10}  # fmt: skip
+                "CycleError": 11, "DeniedError": 12, "EgressError": 12, "ConsentError": 12,
+                "ReloadError": 10}  # fmt: skip
     assert {cls.__name__: cls.exit_code for cls in CLASSES if cls.exit_code != 1} == expected
 
 

@@ -96,9 +96,9 @@ class ModuleGrants:
         """Tell the same as `allows`, for who only wants to know: nothing is noted."""
         if self.everything or self.observed:
             return True
-        return self.grants(kind, target)
+        return self.given(kind, target)
 
-    def grants(self, kind: str, target: str) -> bool:
+    def given(self, kind: str, target: str) -> bool:
         """Tell whether `kind:target` is granted, observed or not."""
         answer = self._answers.get((kind, target))
         return self.everything or (self._decide(kind, target) if answer is None else answer)

@@ -43,6 +43,10 @@ class Grants(Protocol):
         """Tell the same as `allows`, for who only wants to know."""
         ...
 
+    def given(self, kind: str, target: str) -> bool:
+        """Tell whether `kind:target` is granted, also for a module that is observed, and refused nothing."""
+        ...
+
     def names(self, kind: str, target: str) -> bool:
         """Tell whether a grant names `kind:target` itself, and not just everything of its kind."""
         ...

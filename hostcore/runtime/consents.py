@@ -104,11 +104,17 @@ class Consents:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return ()
+        except DeniedError:  # an OSError, too
+            raise
         except OSError as error:
             raise _unusable(path, f"cannot be read: {error.strerror}") from None
-        with os.fdopen(handle, "rb") as file:
-            _check_owner(path, "file", os.fstat(file.fileno()))
-            return _parsed(file.read(MOST_BYTES + 1), path)
+        try:
+            _check_owner(path, "file", os.fstat(handle))
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                data = file.read(MOST_BYTES + 1)
+        finally:
+            os.close(handle)
+        return _parsed(data, path)
 
     def of(self, module: str) -> list[Consent]:
         """Return what has been agreed to for a module, oldest first; raises as `all` does."""
@@ -160,6 +166,8 @@ class Consents:
                 changed = tuple(change(known))
                 if changed != known:
                     self._write(changed)
+        except DeniedError:
+            raise
         except OSError as error:
             raise _unusable(self.path, f"cannot be written: {error.strerror}",
                             "set HOSTCORE_STATE_DIR, or state_dir in the configuration") from None  # fmt: skip

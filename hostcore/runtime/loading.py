@@ -210,6 +210,9 @@ class Loader:
         subscriptions = self._parts.bus.subscriptions
         for pattern in (old.subscribed - copy.subscribed) if old is not None else ():
             subscriptions.remove(pattern, cell)
+        for pattern in subscriptions.of(cell):  # what was subscribed while serving outlives a reload, if it may
+            if not copy.grants.has("bus.subscribe", pattern):
+                subscriptions.remove(pattern, cell)
         for pattern in sorted(copy.subscribed):
             subscriptions.add(pattern, cell)
         self._ports[copy].serving = True

@@ -194,7 +194,7 @@ class Permits:
     def _note_closed(self, grants: ModuleGrants, asked: Iterable[Permission]) -> None:
         """Count what observing cannot let through, as it was to be set up before: those attempts are not seen."""
         for each in asked:
-            if each.kind in SET_UP and not grants.grants(each.kind, each.target):
+            if each.kind in SET_UP and not grants.given(each.kind, each.target):
                 self.refusals.note(grants.module, each.kind, each.target, refused=False)
 
     # --- looking and deciding ----------------------------------------------------------------------------------
