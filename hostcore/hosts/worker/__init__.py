@@ -2,7 +2,8 @@
 
 On the host's side:
 
-* `host` makes instances, `instance` is what stands behind a cell, `patience` ends what takes too long;
+* `host` makes instances, and `guests` those of WebAssembly; `instance` is what stands behind a cell, and `patience`
+  ends what takes too long;
 * `nursery` has workers forked, `process` is one of them: its connections, its output, its end;
 * `desk` answers what its module asks for.
 

@@ -91,7 +91,7 @@ class WorkerHost:
         cage = Cage(
             read=(*default_read(), *release.paths, *readable, *self._readable(job)),
             write=(str(folder), *writable), mapped=self.mapped,
-            memory=job.limits.memory, files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
+            memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
             processes=job.grants.given("spawn", ""),
         )  # fmt: skip
         return Order(
@@ -100,7 +100,15 @@ class WorkerHost:
         )  # fmt: skip
 
     def _readable(self, job: Job) -> tuple[str, ...]:
+        """Return what it must be able to read besides its own code."""
         return ()
+
+    def _memory(self, job: Job) -> int | None:
+        return job.limits.memory
+
+    def _inside_config(self, job: Job) -> dict[str, object]:
+        """Return what the host within the worker is told."""
+        return {}
 
     def _told(self, job: Job, log: logging.Logger) -> messages.Load:
         limits = {name: value for name in Limits.__struct_fields__ if (value := getattr(job.limits, name)) is not None}
@@ -108,7 +116,8 @@ class WorkerHost:
             release=job.release, number=job.number, limits=limits, hook_time=job.hook_time, load_time=job.load_time,
             message_limit=job.message_limit, third_party=dict(job.third_party), state_version=job.state_version,
             host=self.inside, kept=job.kept or b"", log_level=log.getEffectiveLevel(),
-            granted=[str(permission) for permission in job.grants.granted], config={},
+            granted=[str(permission) for permission in job.grants.granted],
+            config=self._inside_config(job),
         )  # fmt: skip
 
     def close(self) -> None:
