@@ -85,16 +85,14 @@ class WorkerHost:
 
     def _order(self, job: Job, folder: Path, limit: int) -> Order:
         release = job.release
-        granted: dict[str, list[str]] = {"fs.read": [], "fs.write": [], "env": []}
-        for permission in job.grants.granted:
-            if permission.kind in granted:
-                granted[permission.kind].append(permission.target)
-        names = os.environ.keys() if "*" in granted["env"] else granted["env"]
+        readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
+        variables = job.grants.targets("env")
+        names = os.environ.keys() if "*" in variables else variables
         cage = Cage(
-            read=(*default_read(), *release.paths, *granted["fs.read"], *self._readable(job)),
-            write=(str(folder), *granted["fs.write"]), mapped=self.mapped, shared_memory=False,
+            read=(*default_read(), *release.paths, *readable, *self._readable(job)),
+            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
-            processes=job.grants.allows("spawn", ""),
+            processes=job.grants.given("spawn", ""),
         )  # fmt: skip
         return Order(
             name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},
