@@ -3,7 +3,7 @@
 The whole of `ModuleSystem.request`: address, permission, deadline, encoding, the way to the other process, the guarded
 handler there, and back.  `wasm+worker` is a core guest in a worker; `native` the same module in the program's process.
 
-The peers carry the same bytes: `anyio.to_process`, which calls a function in a worker, `multiprocessing` with a pipe and
+The peers carry the same bytes: `anyio.to_process`, which calls a function in a worker, `multiprocessing` by pipe and
 pickle, asked from the event loop, and a bare pair of sockets between two processes, which is the floor.  All run in
 turns, in short blocks, in one process.
 """

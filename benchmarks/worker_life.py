@@ -1,6 +1,6 @@
 """Worker processes from their start to their end, and how exactly their limits hold.
 
-*start*: `load` of a module in a worker, sandbox and import included, from a warm process; the peers start a process that
+*start*: `load` of a module in a worker, sandbox and import included, from a warm process; the peers start one that
 imports the same module and says so: a fresh interpreter, and `multiprocessing` with a warm fork server.
 *death noticed*: from the signal that kills it to the host's hearing of it.  *restart*: from there to the first reply of
 its successor, state and all.  *memory*: how much a module with a limit gets before its MemoryError; *processor time*:
