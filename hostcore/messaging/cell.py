@@ -23,6 +23,7 @@ import asyncio
 import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from types import CoroutineType
@@ -289,6 +290,10 @@ class Cell(Mailbox):
         If the waiting is cancelled, the cell stays paused: the caller resumes it.
         """
         self.paused += 1
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        """Wait until nothing is in hand; only while paused."""
         while self.work is RUNNING:
             if self._quiet is None or self._quiet.done():
                 self._quiet = self.loop.create_future()
@@ -342,7 +347,7 @@ class Cell(Mailbox):
             self._settle()
 
     def _give_up(self, reason: str, error: HostcoreError | None = None) -> None:
-        delivery = self.delivery
+        delivery, self._lost = self.delivery, ""
         if delivery is not None and delivery.active:
             delivery.active = False
             if error is None:
@@ -363,7 +368,7 @@ class Cell(Mailbox):
         self._give_up(reason)
         self.swap(None)
 
-    def shut(self, reason: str, refusal: type[StoppedError] = StoppedError) -> None:
+    def shut(self, reason: str, refusal: Callable[[str], StoppedError] = StoppedError) -> None:
         """Refuse all that waits, and every later message, with `reason`; what is in hand goes on."""
         self.stopped, self.refusal = reason, refusal
         self.refuse_waiting(reason)

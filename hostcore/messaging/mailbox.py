@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import enum
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 
@@ -33,10 +34,8 @@ class Mailbox:
         work: What the cell is doing.
         paused: How many have paused it; at 0 messages are handled.
         stopped: Why it takes no messages, or "".
-        refusal: The error that messages are refused with then.
+        refusal: Makes the error that messages are refused with then.
     """
-
-    refusal: type[StoppedError] = StoppedError
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, capacity: int) -> None:
         self.name = name
@@ -45,6 +44,7 @@ class Mailbox:
         self.work = IDLE
         self.paused = 1  # until an instance is there
         self.stopped = ""
+        self.refusal: Callable[[str], StoppedError] = StoppedError
         # Of its own for scheduled drains: a sender's would be kept alive, with its module, from drain to drain.
         self._context = contextvars.Context()
         self._box: deque[Entry] = deque()
