@@ -293,9 +293,28 @@ class HostError(HostcoreError):
 
 
 class WorkerDiedError(HostError):
-    """A worker process ended unasked."""
+    """A worker process ended unasked.
+
+    Attributes:
+        signal: The name of the signal that ended it, such as "SIGSEGV", or "".
+        status: The code that it exited with, or None.
+        lines: The last lines that it wrote.
+    """
 
     code = "HC501"
+
+    def __init__(
+        self, message: str = "", *, signal: str = "", status: int | None = None, lines: Sequence[str] = (),
+        **rest: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(message, **rest)
+        self.signal = signal
+        self.status = status
+        self.lines = tuple(lines)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the error as plain data, with how the worker ended."""
+        return {**super().as_data(), "signal": self.signal, "status": self.status, "lines": list(self.lines)}
 
 
 class HungError(HostError):

@@ -63,6 +63,11 @@ class Context:
     def __repr__(self) -> str:
         return f"<Context {self.name} {self.version} #{self.generation}{'' if self._ports else ' closed'}>"
 
+    @property
+    def ports(self) -> Ports:
+        """What it reaches the system through, for hosts; raises StoppedError once it is closed."""
+        return self._open()
+
     def _open(self) -> Ports:
         if self._ports is None:
             raise StoppedError(f"generation {self.generation} of {self.name!r} has been shut down")

@@ -57,6 +57,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     memory: Annotated[Size | None, doc("The most memory, all of a guest's together, where the host can tell.")] = None
     message: Annotated[Size | None, doc("The largest payload of one message.")] = None
+    cpu: Annotated[Duration | None, doc("The most processor time of one call, of a worker.")] = None
+    files: Annotated[Entries | None, doc("How many files a worker may have open.")] = None
+    file_size: Annotated[Size | None, doc("The most bytes that a worker may make a file grow to.")] = None
     mailbox: Annotated[Entries | None, doc("How many messages may wait.")] = None
     state: Annotated[Size | None, doc("The largest snapshot.")] = None
     initialize: Annotated[Duration | None, doc("The longest that `initialize` may take.")] = None

@@ -191,9 +191,12 @@ class Bus:
 
     async def request(
         self, sender: Sender, target: str, payload: Any = None, *, topic: str = "", timeout: float | None = None,
-        hook: str = "handle_message",
+        hook: str = "handle_message", raw: bool = False,
     ) -> Any:  # fmt: skip
-        """Send a message to `target` and return the reply; see `Context.request` for what it raises."""
+        """Send a message to `target` and return the reply; see `Context.request` for what it raises.
+
+        A payload that is a `Reply` is encoded already; with `raw`, so is what is returned.
+        """
         timeout = self.request_timeout if timeout is None else timeout
         delivery = current.get()
         now = _now()
@@ -219,6 +222,8 @@ class Bus:
             reply = await self._deliver(cell, envelope, pending, timeout)
         else:
             reply = await self._deliver_nested(delivery, cell, envelope, pending, timeout)
+        if raw:
+            return reply
         if reader is None:
             return read_plain(reply.data, reader=sender.name, sender=cell.name)
         return reader.read(reply.data, reply.schema, reader=sender.name, sender=cell.name)
@@ -377,7 +382,10 @@ class Bus:
             schema = payload.__schema__
             topic = topic or payload.__topic__
         try:
-            data = wire.encode_raw(payload)
+            if type(payload) is Reply:
+                schema, data = payload
+            else:
+                data = wire.encode_raw(payload)
             if len(data) > self.message_limit:
                 raise ValueError
         except wire.ENCODE_ERRORS:

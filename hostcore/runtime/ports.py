@@ -52,6 +52,10 @@ class ModulePorts:
         """See `Context.request`."""
         return await self._bus.request(self._sender, target, payload, topic=topic, timeout=timeout)
 
+    async def forward(self, target: str, payload: Any, *, topic: str, timeout: float | None) -> Any:
+        """Pass on a request whose payload is encoded, as a `Reply`, and return its reply as one."""
+        return await self._bus.request(self._sender, target, payload, topic=topic, timeout=timeout, raw=True)
+
     def send(self, target: str, payload: Any, *, topic: str) -> Awaitable[None]:
         """See `Context.send`."""
         if self._bus.send_at_once(self._sender, target, payload, topic=topic):

@@ -1,0 +1,287 @@
+"""What runs in a worker: the same host that would run the module in the program's own process, behind a connection.
+
+A message goes through a cell here as it does there: one at a time, under the guard, with the module's own limits.  What
+the module asks of the system goes over the connection; what has to be answered on the spot, such as a value of its
+store, over a second one (`sideways`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine, Mapping
+from math import inf
+from typing import Any, NamedTuple, NoReturn
+
+import msgspec
+
+from hostcore.contract.context import Context
+from hostcore.contract.manifest import Limits
+from hostcore.contract.messages import Envelope
+from hostcore.contract.spec import HOOKS
+from hostcore.hosts.base import HostedInstance, Job, Tools
+from hostcore.hosts.native import NativeHost
+from hostcore.hosts.worker import messages
+from hostcore.hosts.worker.asking import WorkerPorts
+from hostcore.hosts.worker.carrying import carried
+from hostcore.hosts.worker.frames import OVERHEAD, Frame
+from hostcore.hosts.worker.granted import Granted
+from hostcore.hosts.worker.link import Link
+from hostcore.hosts.worker.logs import send_logs
+from hostcore.hosts.worker.packing import pack_code, unpack_code
+from hostcore.hosts.worker.sandbox.cage import Cage, Layer
+from hostcore.hosts.worker.sandbox.confining import confine
+from hostcore.hosts.worker.sideways import SideDoor
+from hostcore.messaging import wire
+from hostcore.messaging.cell import Cell
+from hostcore.messaging.deadlines import Deadlines
+from hostcore.messaging.guard import ThreadGuard, make_guard
+from hostcore.messaging.wire import Reply
+
+_NO_RESULT = frozenset({"initialize", "shutdown", "restore_state"})
+
+
+class Descriptors(NamedTuple):
+    """The descriptors that a worker is born with: its two connections, and where its output goes."""
+
+    main: int
+    side: int
+    stdout: int
+    stderr: int
+
+
+class Order(msgspec.Struct):
+    """What a worker is to be.
+
+    Attributes:
+        name: The module.
+        cage: What its process may reach.
+        environment: The variables that it was granted, besides those of every worker.
+        folder: A directory of its own, to work in.
+        nice: How much it gives way to others.
+        path: Directories that its imports are looked for in before any others.
+        limit: The most bytes of a frame that the host sends.
+    """
+
+    name: str
+    cage: Cage
+    environment: dict[str, str]
+    folder: str
+    nice: int
+    path: tuple[str, ...]
+    limit: int
+
+
+def run(order: Order, descriptors: Descriptors) -> NoReturn:
+    """Be the worker, until the host has no more use for it."""
+    _settle_in(order, descriptors)
+    layers = confine(order.cage)
+    main, side = socket.socket(fileno=descriptors.main), socket.socket(fileno=descriptors.side)
+    asyncio.run(_serve(order, main, SideDoor(side, order.name), layers))
+    leave(0)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, whatever threads the module has left in it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: BLE001 - whatever the module has put in its place
+            continue
+    os._exit(code)
+
+
+def _settle_in(order: Order, descriptors: Descriptors) -> None:
+    """Make the fork a process of its own: its output, its directory, its variables, its place in the queue."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    os.dup2(descriptors.stdout, 1)
+    os.dup2(descriptors.stderr, 2)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    os.close(descriptors.stdout)
+    os.close(descriptors.stderr)
+    os.environ.update(order.environment)
+    os.environ["TMPDIR"] = order.folder
+    os.chdir(order.folder)
+    os.nice(order.nice)
+    sys.path[:0] = [path for path in order.path if path not in sys.path]
+
+
+async def _serve(order: Order, main: socket.socket, side: SideDoor, layers: Mapping[str, Layer]) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(order, side)
+    main.setblocking(False)
+    _, worker.link = await loop.create_unix_connection(lambda: Link(worker, order.limit), sock=main)
+    worker.link.tell("ready", messages.encode(layers))
+    await loop.create_future()  # the end of the connection is the end of the process
+
+
+class Outcome:
+    """Where the reply to one message goes: over the connection.  See `messaging.pending.Pending`."""
+
+    __slots__ = ("_link", "_number", "settled")
+
+    def __init__(self, link: Link, number: int) -> None:
+        self._link, self._number, self.settled = link, number, False
+
+    def resolve(self, value: Reply) -> None:
+        """Give the reply."""
+        if not self.settled:
+            self.settled = True
+            self._link.reply(self._number, value.data, value.schema)
+
+    def fail(self, error: BaseException) -> None:
+        """Give an error instead of a reply."""
+        if not self.settled:
+            self.settled = True
+            self._link.fail(self._number, carried(error))
+
+    def expire(self) -> None:
+        """Say nothing: the host knows the time itself."""
+        self.settled = True
+
+
+class Silent:
+    """Hears what happens in the cell, all of which the host notices itself."""
+
+    def failed(self, cell: Cell, envelope: Envelope, error: Exception) -> None:
+        """Do nothing: the error is the reply."""
+
+    def dead(self, envelope: Envelope, reason: str) -> None:
+        """Do nothing: the host asks."""
+
+    def blocked(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
+        """Do nothing: a worker may hold its own loop."""
+
+    def overran(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
+        """Do nothing: the host counts the time too, and ends what does not end."""
+
+
+class Worker:
+    """Does what the host asks for."""
+
+    def __init__(self, order: Order, side: SideDoor) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.link: Link
+        self._order, self._side = order, side
+        self._deadlines = Deadlines(self.loop)
+        self._cell = Cell(order.name, self.loop, self._deadlines, Silent(), capacity=1024, blocked_after=inf)
+        self._instance: HostedInstance | None = None
+        self._context: Context | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._delivered = 0
+        self._message_limit = 0
+        self._read_message = messages.reader(messages.Delivered).decode
+        self._read_hook = messages.reader(messages.Hook).decode
+        self._read_load = messages.reader(messages.Load).decode
+
+    # --- what the host asks for --------------------------------------------------------------------------------
+
+    def called(self, link: Link, frame: Frame) -> None:
+        """See `link.Answers`."""
+        if frame.name == "message":
+            self._deliver(frame)
+        elif frame.name == "ping":
+            link.reply(frame.number, b"")
+        elif frame.name == "hook":
+            self._begin(frame, self._hook(frame))
+        elif frame.name == "load":
+            self._begin(frame, self._load(frame))
+        elif frame.name == "keep":
+            code = self._instance.keep() if self._instance is not None else None
+            link.reply(frame.number, pack_code(code, self._order.limit - OVERHEAD))
+        elif frame.name == "close":
+            self._begin(frame, self._close())
+
+    def cancelled(self, number: int) -> None:
+        """See `link.Answers`."""
+        task = self._tasks.get(number)
+        if task is not None:
+            task.cancel()
+        elif number == self._delivered and self._cell.delivery is not None and self._cell.runner is not None:
+            self._cell.runner.cancel()
+
+    def told(self, frame: Frame) -> None:
+        """See `link.Answers`."""
+
+    def closed(self, reason: str) -> None:
+        """End: without its host a worker has no purpose."""
+        leave(0)
+
+    def _begin(self, frame: Frame, work: Coroutine[Any, Any, bytes]) -> None:
+        task = self.loop.create_task(self._answer(frame.number, work))
+        self._tasks[frame.number] = task
+        task.add_done_callback(lambda _: self._tasks.pop(frame.number, None))
+
+    async def _answer(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
+        try:
+            self.link.reply(number, await work)
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the host gets it, named
+            self.link.fail(number, carried(exc))
+
+    def _deliver(self, frame: Frame) -> None:
+        told = self._read_message(frame.body)
+        deadline = time.monotonic() + frame.seconds
+        envelope = Envelope(
+            told.id, told.sender, self._order.name, told.topic, told.schema, told.payload, deadline, (), told.trace,
+            told.hook,
+        )  # fmt: skip
+        self._delivered = frame.number
+        outcome: Any = Outcome(self.link, frame.number)
+        if self._cell.free:
+            self._cell.run_now(envelope, outcome)
+        else:
+            self._cell.put(envelope, outcome)
+
+    # --- the module --------------------------------------------------------------------------------------------
+
+    async def _load(self, frame: Frame) -> bytes:
+        told = self._read_load(frame.body)
+        self._message_limit = told.message_limit
+        send_logs(self.link, told.log_level)
+        job = Job(
+            release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
+            load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,
+            grants=Granted(told.granted), kept=unpack_code(told.kept), state_version=told.state_version,
+        )  # fmt: skip
+        tools = Tools(self.loop, make_guard("signal"), ThreadGuard(), {})
+        instance = self._instance = await NativeHost(tools).load(job)
+        self._cell.swap(instance)
+        self._cell.resume()
+        known = {**told.third_party, **HOOKS}
+        arguments = {
+            hook: [name for name in known.get(hook, ()) if instance.accepts(hook, name)] for hook in instance.hooks
+        }
+        return messages.encode(messages.Loaded(dict(instance.hooks), arguments))
+
+    async def _hook(self, frame: Frame) -> bytes:
+        told = self._read_hook(frame.body)
+        assert self._instance is not None
+        arguments = wire.decode_raw(told.arguments)
+        if told.hook == "initialize":
+            self._context = self._make_context(arguments)
+            arguments = {"context": self._context}
+        result = await self._instance.call(told.hook, frame.seconds, **arguments)
+        if told.hook == "get_capabilities" and isinstance(result, set | tuple | list):
+            result = [str(each) for each in result]
+        elif told.hook in _NO_RESULT:
+            result = None
+        limit = self._order.limit - OVERHEAD
+        return wire.encode(result, module=self._order.name, what=f"the result of {told.hook!r}", limit=limit)
+
+    def _make_context(self, told: dict[str, Any]) -> Context:
+        ports = WorkerPorts(self._order.name, self.link, self._side, self._message_limit)
+        return Context(self._order.name, told["version"], told["number"], told["config"], ports)
+
+    async def _close(self) -> bytes:
+        if self._context is not None:
+            self._context.close()
+        if self._instance is not None:
+            await self._instance.close()
+        return b""

@@ -1,0 +1,171 @@
+"""The host's side of what a module in a worker asks for: its context's ports, behind the connections.
+
+Who asks is known from the connection, and every permission is checked by the module's own ports, as for any module.  A
+worker that asks faster than it can be answered is not read from meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any, Protocol, cast
+
+from hostcore.contract.context import Context, Ports, Store
+from hostcore.errors import ContractError, HostcoreError, StoppedError
+from hostcore.hosts.lines import RateLimit
+from hostcore.hosts.worker import messages
+from hostcore.hosts.worker.carrying import carried
+from hostcore.hosts.worker.frames import Frame
+from hostcore.hosts.worker.link import Link
+from hostcore.messaging import wire
+from hostcore.messaging.current import Delivery, current
+from hostcore.messaging.wire import Reply
+
+MOST = 256
+"""How many of a worker's requests may be out before it is not read from."""
+_MISSING = object()
+_read_asked = messages.reader(messages.Asked).decode
+_read_invoked = messages.reader(messages.Invoked).decode
+_read_line = messages.reader(messages.Line).decode
+
+
+class Forwarding(Ports, Protocol):
+    """Ports that can pass on what is encoded already."""
+
+    async def forward(self, target: str, payload: Reply, *, topic: str, timeout: float | None) -> Reply:
+        """As `request`."""
+        ...
+
+
+class Desk:
+    """Answers one worker.
+
+    Attributes:
+        context: The module's context, once it is initialised; what it asks for before or after is refused.
+        delivery: The message that it is handling.
+        lines: The last lines of its log, for the case that it dies.
+    """
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, limit: RateLimit) -> None:
+        self.context: Context | None = None
+        self.delivery: Delivery | None = None
+        self._name, self._loop, self._limit = name, loop, limit
+        self._log = logging.getLogger(f"hostcore.module.{name}")
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._store: Store | None = None
+
+    def _ports(self) -> Forwarding:
+        if self.context is None:
+            raise StoppedError(f"{self._name!r} cannot ask for anything before its initialize(context)")
+        return cast(Forwarding, self.context.ports)
+
+    # --- over the main connection ------------------------------------------------------------------------------
+
+    def called(self, link: Link, frame: Frame) -> None:
+        """See `link.Answers`."""
+        task = self._loop.create_task(self._answer(link, frame))
+        self._tasks[frame.number] = task
+        if len(self._tasks) == MOST:
+            link.hold()
+        task.add_done_callback(lambda _: self._done(link, frame.number))
+
+    def _done(self, link: Link, number: int) -> None:
+        self._tasks.pop(number, None)
+        if len(self._tasks) == MOST - 1:
+            link.release()
+
+    async def _answer(self, link: Link, frame: Frame) -> None:
+        try:
+            name, body = await self._do(frame)
+        except HostcoreError as exc:
+            link.fail(frame.number, carried(exc))
+        except messages.READ_ERRORS:
+            link.close(f"asked for {frame.name[:40]!r} in a way that cannot be read")
+        else:
+            link.reply(frame.number, body, name)
+
+    async def _do(self, frame: Frame) -> tuple[str, bytes]:
+        ports = self._ports()
+        if frame.name == "invoke":
+            invoked = _read_invoked(frame.body)
+            arguments = wire.decode_raw(invoked.arguments)
+            result = await ports.invoke(invoked.capability, invoked.operation, arguments)
+            return "", wire.encode_raw(result)
+        asked = _read_asked(frame.body)
+        payload = Reply(asked.schema, asked.payload)
+        self._enter(asked.within)
+        if frame.name == "request":
+            timeout = None if frame.seconds < 0 else frame.seconds
+            reply = await ports.forward(asked.target, payload, topic=asked.topic, timeout=timeout)
+            return reply.schema, reply.data
+        if frame.name == "send":
+            await ports.send(asked.target, payload, topic=asked.topic)
+        elif frame.name == "publish":
+            await ports.publish(asked.topic, payload)
+        else:
+            raise ValueError(frame.name)
+        return "", b""
+
+    def _enter(self, within: str) -> None:
+        """Go on, in this task, under the message that is being handled, if the worker says that it asks for that."""
+        delivery = self.delivery
+        if delivery is not None and delivery.active and within == delivery.envelope.id:
+            current.set(delivery)
+
+    def cancelled(self, number: int) -> None:
+        """See `link.Answers`."""
+        task = self._tasks.get(number)
+        if task is not None:
+            task.cancel()
+
+    def log(self, body: bytes) -> str:
+        """Write a line that the module has logged; return its text."""
+        line = _read_line(body)
+        level = min(max(line.level, logging.DEBUG), logging.CRITICAL)
+        name = self._log.name
+        logger = self._log if line.logger == name else logging.getLogger(f"{name}.{line.logger[:80]}")
+        text = self._limit.shown(line.text)
+        if logger.isEnabledFor(level) and self._limit.admit(self._log):
+            logger.log(level, "%s", text)
+        return text
+
+    # --- on the side -------------------------------------------------------------------------------------------
+
+    async def answer(self, name: str, arguments: list[Any]) -> tuple[Any, socket.socket | None]:
+        """Answer what has to be answered on the spot; a socket may go with it."""
+        ports = self._ports()
+        if name == "subscribe":
+            ports.subscribe(*arguments)
+        elif name == "unsubscribe":
+            ports.unsubscribe(*arguments)
+        elif name == "granted":
+            return ports.granted(*arguments), None
+        elif name == "kv.open":
+            self._store = ports.open_store()
+        elif name.startswith("kv."):
+            return self._with_store(name, arguments), None
+        else:
+            raise ContractError(self._name, f"asks the host for {name[:40]!r}, which it does not know")
+        return None, None
+
+    def _with_store(self, name: str, arguments: list[Any]) -> Any:
+        store = self._store
+        if store is None:
+            raise ContractError(self._name, "uses its store before it has opened it")
+        if name == "kv.get":
+            found = store.get(arguments[0], _MISSING)
+            return [] if found is _MISSING else [found]
+        if name == "kv.set":
+            store.set(arguments[0], wire.decode_raw(arguments[1]))
+        elif name == "kv.delete":
+            store.delete(*arguments)
+        elif name == "kv.keys":
+            return store.keys()
+        return None
+
+    def close(self) -> None:
+        """Do nothing more for it."""
+        self.context = self._store = self.delivery = None
+        for task in list(self._tasks.values()):
+            task.cancel()

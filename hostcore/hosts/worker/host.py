@@ -1,0 +1,119 @@
+"""The worker host: each module in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from hostcore.contract.manifest import Limits
+from hostcore.errors import HostError
+from hostcore.hosts.base import Job, Refusal, Tools
+from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
+from hostcore.hosts.text import LINE
+from hostcore.hosts.worker import messages
+from hostcore.hosts.worker.child import Order
+from hostcore.hosts.worker.desk import Desk
+from hostcore.hosts.worker.frames import OVERHEAD
+from hostcore.hosts.worker.instance import WorkerInstance
+from hostcore.hosts.worker.link import Gone
+from hostcore.hosts.worker.nursery import Nursery
+from hostcore.hosts.worker.process import WorkerProcess
+from hostcore.hosts.worker.sandbox.cage import MAPPED, Cage
+from hostcore.hosts.worker.sandbox.reading import default_read
+from hostcore.messaging.deadlines import Deadlines
+
+_FILES = 256
+_FILE_SIZE = 1 << 30
+
+
+class WorkerHost:
+    """Loads modules into processes of their own, all forked from one that has imported what they share."""
+
+    inside = "native"
+    """The host that runs the module within the worker."""
+    mapped: int | None = MAPPED
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._config = tools.config.worker
+        self._deadlines = Deadlines(tools.loop)
+        self._nursery = Nursery(tools.loop, self._preload(), self._config.start_time)
+
+    def _preload(self) -> list[str]:
+        return list(self._config.preload)
+
+    async def load(self, job: Job) -> WorkerInstance:
+        """Load a release as a new generation; see `Host.load`."""
+        name, loop = job.release.name, self._tools.loop
+        log = logging.getLogger(f"hostcore.module.{name}")
+        lines = RateLimit(
+            LINES_PER_SECOND if job.limits.log_rate is None else job.limits.log_rate, job.limits.output or LINE
+        )
+        desk = Desk(name, loop, lines)
+        process = WorkerProcess(loop, desk, log, lines)
+        limit = max(self._tools.config.message_limit, self._state_limit(job)) + OVERHEAD
+        await process.start(self._nursery, self._order(job, process.folder, limit), limit)
+        instance = WorkerInstance(job, process, desk, loop, self._deadlines, self._config.grace)
+        try:
+            await self._confined(job, process)
+            await instance.load(self._told(job, log))
+        except BaseException as exc:
+            await instance.close()
+            if isinstance(exc, Refusal):
+                raise exc.error from None
+            raise
+        return instance
+
+    def _state_limit(self, job: Job) -> int:
+        return self._tools.config.state_limit if job.limits.state is None else job.limits.state
+
+    async def _confined(self, job: Job, process: WorkerProcess) -> None:
+        """Wait until it is confined.
+
+        Raises:
+            HostError: It ended before that.
+        """
+        try:
+            async with asyncio.timeout(self._config.start_time):
+                await process.ready
+        except (Gone, TimeoutError):
+            said = " ".join(process.tail.lines()[-1:]) or "it said nothing"
+            raise HostError(f"the worker of {job.release.name!r} did not come up: {said}", code="HC513",
+                            hint="hostcore doctor shows what workers need of this machine") from None  # fmt: skip
+
+    def _order(self, job: Job, folder: Path, limit: int) -> Order:
+        release = job.release
+        granted: dict[str, list[str]] = {"fs.read": [], "fs.write": [], "env": []}
+        for permission in job.grants.granted:
+            if permission.kind in granted:
+                granted[permission.kind].append(permission.target)
+        names = os.environ.keys() if "*" in granted["env"] else granted["env"]
+        cage = Cage(
+            read=(*default_read(), *release.paths, *granted["fs.read"], *self._readable(job)),
+            write=(str(folder), *granted["fs.write"]), mapped=self.mapped,
+            memory=job.limits.memory, files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
+            processes=job.grants.allows("spawn", ""),
+        )  # fmt: skip
+        return Order(
+            name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},
+            folder=str(folder), nice=self._config.nice, path=release.paths, limit=limit,
+        )  # fmt: skip
+
+    def _readable(self, job: Job) -> tuple[str, ...]:
+        return ()
+
+    def _told(self, job: Job, log: logging.Logger) -> messages.Load:
+        limits = {name: value for name in Limits.__struct_fields__ if (value := getattr(job.limits, name)) is not None}
+        return messages.Load(
+            release=job.release, number=job.number, limits=limits, hook_time=job.hook_time, load_time=job.load_time,
+            message_limit=job.message_limit, third_party=dict(job.third_party), state_version=job.state_version,
+            host=self.inside, kept=job.kept or b"", log_level=log.getEffectiveLevel(),
+            granted=[str(permission) for permission in job.grants.granted], config={},
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the process that workers are forked from."""
+        self._nursery.close()
+        self._deadlines.close()

@@ -1,0 +1,73 @@
+"""What a Python process must be able to read to go on working once it is confined."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+# Libraries and the loader's cache; time zones, languages, certificates; what programs ask of the machine.
+_SYSTEM: Final = (
+    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64",
+    "/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime", "/etc/timezone", "/usr/share/locale",
+    "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust/extracted", "/etc/crypto-policies", "/usr/share/ca-certificates",
+    "/etc/mime.types", "/dev/urandom", "/dev/random", "/dev/zero",
+    "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/vm/overcommit_memory",
+)  # fmt: skip
+_SHARED_PREFIXES: Final = ("/", "/usr")
+_OWN_PACKAGE: Final = str(Path(__file__).parents[3])
+
+
+def default_read(search: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Return the directories and files that a Python worker must read, resolved, none inside another.
+
+    Directories so wide that they would give away a user's own files are left out, wherever they come from: the root,
+    a home directory and all above it, and the directory of temporary files.
+
+    Args:
+        search: Where it imports from; None: `sys.path`.
+    """
+    wide = _too_wide()
+    found = {os.path.realpath(path) for path in _candidates(sys.path if search is None else search)}
+    kept = sorted(path for path in found if path not in wide and _exists(path))
+    return tuple(path for path in kept if not any(_inside(path, other) for other in kept))
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 (`Path.exists` raises where the way to it cannot be searched)
+
+
+def _candidates(search: Iterable[str]) -> Iterator[str]:
+    yield from _SYSTEM
+    yield _OWN_PACKAGE
+    yield from (path for path in search if path)  # "" is wherever the process happens to stand
+    yield sys.executable
+    for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}:
+        # The system's own prefix holds much else, and its libraries are named above.
+        if os.path.realpath(prefix) not in _SHARED_PREFIXES:
+            yield prefix
+
+
+def _too_wide() -> set[str]:
+    homes = {os.path.expanduser("~"), "/root", "/home", "/Users"}  # noqa: PTH111 (a home need not exist)
+    wide = {
+        "/",
+        "/etc",
+        "/proc",
+        "/sys",
+        "/dev",
+        "/var",
+        "/var/tmp",
+        "/tmp",
+        os.path.realpath(os.environ.get("TMPDIR", "/tmp")),
+    }
+    for home in map(os.path.realpath, homes):
+        wide |= {home, *map(str, Path(home).parents)}
+    return wide
+
+
+def _inside(path: str, other: str) -> bool:
+    return path.startswith(other.rstrip("/") + "/")
