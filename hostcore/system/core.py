@@ -24,6 +24,7 @@ from hostcore.runtime.modules import Modules
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.policy import ALL, Policy
 from hostcore.runtime.registry import Registry
+from hostcore.runtime.supervision.timing import Timing
 
 if TYPE_CHECKING:
     pass
@@ -49,6 +50,7 @@ class Core:
         self._parts: Parts | None = None
         self._modules: Modules | None = None
         self._lag: LagWatch | None = None
+        self._timing: Timing | None = None  # of supervision; a test's own
         self._stopped = False
         self._stopping: asyncio.Future[None] | None = None
         index = cache_dir() / "index.msgpack" if self.config.index else None
@@ -94,7 +96,7 @@ class Core:
             kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
         )  # fmt: skip
         loader = Loader(self._parts, self._declared.arguments)
-        self._modules = Modules(self._parts, loader)
+        self._modules = Modules(self._parts, loader, self._timing)
         self._lag = LagWatch(bus.loop, config.blocked_after, self._events.held)
         self._lag.start()
 
