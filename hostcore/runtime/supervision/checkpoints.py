@@ -86,7 +86,6 @@ class Checkpoints:
             context=Context(),
         )  # fmt: skip
         self._tasks[name] = task
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
     async def _take(self, record: Record, copy: Copy, cell: Cell) -> None:
         cell.hold()
@@ -104,6 +103,7 @@ class Checkpoints:
                 error=error.as_data(),
             )  # fmt: skip
         finally:
+            self._tasks.pop(record.name, None)  # before the next message can ask for the next one
             cell.resume()
 
     async def _snapshot(self, record: Record, copy: Copy) -> Snapshot:
