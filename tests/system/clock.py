@@ -73,5 +73,5 @@ async def timed(
     clock = Clock()
     system = hostcore.ModuleSystem({**SETTINGS, **settings}, services=services)
     system._timing = Timing(lambda: clock.time, clock.later, lambda: 0.5)
-    async with system, system.subscribe("hostcore.>") as events:
+    async with system, system.subscribe(">") as events:
         yield system, clock, events
