@@ -17,7 +17,19 @@ from hostcore.config import state_dir
 from hostcore.control import explaining
 from hostcore.control.inventory import Inventory, Live
 from hostcore.control.protocol import VERSION
-from hostcore.control.requests import Call, Load, Named, Nothing, Reload, Rollback, Send, Unload, read_parameters
+from hostcore.control.requests import (
+    Call,
+    Crashes,
+    Load,
+    Named,
+    Nothing,
+    Reload,
+    Revive,
+    Rollback,
+    Send,
+    Unload,
+    read_parameters,
+)
 from hostcore.control.server import Method
 from hostcore.control.switching import switch
 from hostcore.generations import installed
@@ -56,6 +68,8 @@ class Methods:
             _method("modules.rollback", Rollback, self._rollback),
             _method("modules.history", Named, self._history),
             _method("modules.leaks", Named, self._leaks),
+            _method("modules.crashes", Crashes, self._crashes),
+            _method("modules.revive", Revive, self._revive),
             _method("modules.enable", Named, self._enable),
             _method("modules.disable", Named, self._disable),
             _method("modules.call", Call, self._call),
@@ -103,7 +117,9 @@ class Methods:
             release = record.copy.release if record.copy is not None else None
             plain = msgspec.to_builtins(info)
             plain["source"] = plain["source"] or record.wish.source or ""
-            found[name] = Live(plain, release, error, record.ordered_after, record.on_demand)
+            crashes = self._system.crashes(name)
+            crash = msgspec.to_builtins(crashes[-1]) if crashes else None
+            found[name] = Live(plain, release, error, record.ordered_after, record.on_demand, crash)
         return found
 
     # --- changing ----------------------------------------------------------------------------------------------
@@ -134,6 +150,12 @@ class Methods:
 
     async def _leaks(self, params: Named) -> dict[str, Any]:
         return {"name": params.name, "generations": await self._system.leaks(params.name)}
+
+    async def _crashes(self, params: Crashes) -> dict[str, Any]:
+        return {"name": params.name, "crashes": self._system.crashes(params.name)}
+
+    async def _revive(self, params: Revive) -> dict[str, Any]:
+        return {"report": await self._system.revive(params.name, state=params.state)}
 
     def _loaded(self, name: str) -> bool:
         return name in self._system.modules

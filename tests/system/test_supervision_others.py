@@ -1,4 +1,4 @@
-"""Who requires a module that is down: it waits, goes on, is told of quarantine, and restarts too if it asks for that."""
+"""Who requires a module that is down: it waits, goes on, hears of quarantine, and restarts too if it asks for that."""
 
 from __future__ import annotations
 
