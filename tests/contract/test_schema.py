@@ -17,6 +17,7 @@ from hostcore.config import (
     ModuleConfig,
     PolicyConfig,
     ReloadConfig,
+    SupervisionConfig,
     WasmConfig,
     WorkerConfig,
     config_schema,
@@ -25,6 +26,7 @@ from hostcore.config import (
 from hostcore.contract.manifest import Limits, Manifest, Probe, manifest_schema, parse_manifest
 from hostcore.contract.options import Option
 from hostcore.contract.permissions import BARE, TARGETED
+from hostcore.contract.restarting import Restart, SnapshotRule
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SCHEMAS = {"module.schema.json": manifest_schema, "hostcore.schema.json": config_schema}
@@ -82,8 +84,11 @@ def test_references_lead_somewhere():
 @pytest.mark.parametrize(
     ("page", "structs"),
     [
-        ("manifest.md", (Manifest, Limits, Option, Probe)),
-        ("configuration.md", (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, WasmConfig, WorkerConfig)),
+        ("manifest.md", (Manifest, Limits, Option, Probe, Restart, SnapshotRule)),
+        (
+            "configuration.md",
+            (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, SupervisionConfig, WasmConfig, WorkerConfig),
+        ),
     ],
 )
 def test_pages_name_every_key_and_no_other(page, structs):
