@@ -123,7 +123,7 @@ def test_a_range_without_this_contract_names_both():
         ('interface = "soon"', "'soon' is not a version range"), ("interface = 1", "the integer 1 is not text"),
         ('after = ["a b"]', "'a b' is not a module's name"),
         ('requires = ["a>=1", "b", "a<2"]', "'a' is required twice"),
-        ('requires = ["clock"]\nrestart.follows = ["clok"]', "'clok' is followed but not required"),
+        ('restart.follows = ["clock"]', "'clock' is followed but not required"),
         ('restart.follows = ["a b"]', "'a b' is not a name"), ('restart.policy = "always"', "'always'"),
         ("snapshot.messages = 0", "0"), ('snapshot.interval = "0s"', "duration '0s' is out of range"),
         ("requires = 'a'", "'requires' is the text 'a'"), ("state_version = true", "'state_version' is true"),
