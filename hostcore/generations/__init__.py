@@ -23,6 +23,7 @@ and neither knows of the other.  The rest of the process is left as it is as lon
 
 from hostcore.generations.generation import Generation
 from hostcore.generations.hooks import installed
+from hostcore.generations.patches import stop_watching
 from hostcore.generations.table import GenerationUnloadedError, generation_on_stack
 
-__all__ = ["Generation", "GenerationUnloadedError", "generation_on_stack", "installed"]
+__all__ = ["Generation", "GenerationUnloadedError", "generation_on_stack", "installed", "stop_watching"]

@@ -18,6 +18,7 @@ from hostcore.config import (
     PolicyConfig,
     ReloadConfig,
     SupervisionConfig,
+    TrustConfig,
     WasmConfig,
     WorkerConfig,
     config_schema,
@@ -87,7 +88,16 @@ def test_references_lead_somewhere():
         ("manifest.md", (Manifest, Limits, Option, Probe, Restart, SnapshotRule)),
         (
             "configuration.md",
-            (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, SupervisionConfig, WasmConfig, WorkerConfig),
+            (
+                HostConfig,
+                ModuleConfig,
+                PolicyConfig,
+                TrustConfig,
+                ReloadConfig,
+                SupervisionConfig,
+                WasmConfig,
+                WorkerConfig,
+            ),
         ),
     ],
 )
