@@ -96,15 +96,14 @@ class Connector:
         Raises:
             EgressError: About the name that was looked up last, if there is one.
         """
-        first: EgressError | None = None
-        for host in [*reversed(self._names.get(str(address), {})), str(address)]:
-            try:
-                self._gate.check(host, address, port)
-                return
-            except EgressError as error:
-                first = first or error
-        assert first is not None
-        raise EgressError(self._module, first.host, port, first.reason, address=str(address), hint=first.hint)
+        hosts = [*reversed(self._names.get(str(address), {})), str(address)]
+        host = next((host for host in hosts if self._gate.permits(host, address, port)), hosts[0])
+        try:
+            self._gate.check(host, address, port)
+            return
+        except EgressError as error:
+            reason, hint = error.reason, error.hint
+        raise EgressError(self._module, host, port, reason, address=str(address), hint=hint)
 
     def _remember(self, address: str, host: str) -> None:
         names = self._names.pop(address, {})

@@ -18,8 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from hostcore.contract.permissions import Permission
-from hostcore.errors import EgressError, NetworkError
+from hostcore.errors import DeniedError, EgressError, NetworkError
 from hostcore.hosts.base import Grants
 
 Resolve = Callable[[str, int], Awaitable[Iterable[str]]]
@@ -113,21 +112,22 @@ class Gate:
         Raises:
             EgressError: It is not.
         """
-        target = authority(host, port) if port else authority(host, 0).removesuffix(":0")
-        if self._grants.allows("net", target) or (not port and self._has_a_port(target)):
-            return
-        raise EgressError(
-            self._module, host, port, f"it has no permission 'net:{target}'",
-            hint=f'ask for it in module.toml: permissions = ["net:{target}"], and have it granted',
-        )  # fmt: skip
-
-    def _has_a_port(self, target: str) -> bool:
-        """Tell whether any port of the host `target` is granted."""
+        target = authority(host, port)
+        if not port:
+            target = target.removesuffix(":0")
+            if self._grants.reaches(target):
+                return
         try:
-            asked = Permission(f"net:{target}")
-        except ValueError:
-            return False
-        return any(asked.covers(granted) for granted in self._grants.granted)
+            self._grants.require("net", target)
+        except DeniedError as error:
+            hint = error.hint
+        else:
+            return
+        raise EgressError(self._module, host, port, f"it has no permission 'net:{target}'", hint=hint)
+
+    def permits(self, host: str, address: Address, port: int) -> bool:
+        """Tell whether `check` would let it pass by what is granted; nothing is noted."""
+        return self._grants.given("net", authority(host, port)) and not self._why_not(host, address, port)
 
     def check(self, host: str, address: Address, port: int) -> None:
         """Make sure that the module may connect to `address`, which is one of `host`'s.
@@ -167,19 +167,11 @@ class Gate:
     def _why_not(self, host: str, address: Address, port: int) -> str:
         """Return what kind of address it is that the module may not connect to, or ""."""
         kind = "" if self._grants.everything else not_public(address)
-        if not kind or self._named(authority(str(address), port)):
+        if not kind or self._grants.names("net", authority(str(address), port)):
             return ""
-        if host == LOCALHOST and address.is_loopback and self._named(authority(host, port)):
+        if host == LOCALHOST and address.is_loopback and self._grants.names("net", authority(host, port)):
             return ""
         return kind
-
-    def _named(self, target: str) -> bool:
-        """Tell whether a grant names `target` itself, and not just everything."""
-        try:
-            asked = Permission(f"net:{target}")
-        except ValueError:
-            return False  # an address with a zone
-        return any(granted.target != "*" and granted.covers(asked) for granted in self._grants.granted)
 
 
 def read_address(text: str) -> Address | None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 import weakref
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from wasmtime import Engine
@@ -35,12 +36,17 @@ from hostcore.packages.locating import Release
 
 
 class WasmHost:
-    """Loads guests; all of them live on the event loop's thread."""
+    """Loads guests; all of them live on the event loop's thread.
 
-    def __init__(self, tools: Tools) -> None:
+    Args:
+        tools: What the system lends.
+        cache: Where compiled code is; None: in the user's cache.
+    """
+
+    def __init__(self, tools: Tools, cache: Path | None = None) -> None:
         self._tools = tools
         self._config = tools.config.wasm
-        self._cache = Cache(cache_dir() / "wasm", self._config.cache_size)
+        self._cache = Cache(cache or cache_dir() / "wasm", self._config.cache_size)
         self._ticker = Ticker()
         self._engines: dict[Settings, Engine] = {}
         self._path, self.why_plain = choose(self._config.calls)

@@ -16,22 +16,26 @@ import sys
 import time
 from collections.abc import Coroutine, Mapping
 from math import inf
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
+from hostcore.config import load_config
 from hostcore.contract.context import Context
+from hostcore.contract.grants import ModuleGrants
 from hostcore.contract.manifest import Limits
 from hostcore.contract.messages import Envelope
+from hostcore.contract.permissions import Permission
 from hostcore.contract.spec import HOOKS
 from hostcore.generations import stop_watching
-from hostcore.hosts.base import HostedInstance, Job, Tools
+from hostcore.generations.keeping import KeptCode
+from hostcore.hosts.base import Host, HostedInstance, Job, Tools
 from hostcore.hosts.native import NativeHost
 from hostcore.hosts.worker import messages, network
 from hostcore.hosts.worker.asking import WorkerPorts
 from hostcore.hosts.worker.carrying import carried
 from hostcore.hosts.worker.frames import OVERHEAD, Frame
-from hostcore.hosts.worker.granted import Granted
 from hostcore.hosts.worker.link import Link
 from hostcore.hosts.worker.logs import send_logs
 from hostcore.hosts.worker.packing import pack_code, unpack_code
@@ -41,7 +45,7 @@ from hostcore.hosts.worker.sideways import SideDoor
 from hostcore.messaging import wire
 from hostcore.messaging.cell import Cell
 from hostcore.messaging.deadlines import Deadlines
-from hostcore.messaging.guard import ThreadGuard, make_guard
+from hostcore.messaging.guard import NoGuard, ThreadGuard, make_guard
 from hostcore.messaging.wire import Reply
 
 _NO_RESULT = frozenset({"initialize", "shutdown", "restore_state"})
@@ -198,7 +202,8 @@ class Worker:
             self._begin(frame, self._load(frame))
         elif frame.name == "keep":
             code = self._instance.keep() if self._instance is not None else None
-            link.reply(frame.number, pack_code(code, self._order.limit - OVERHEAD))
+            packed = pack_code(code, self._order.limit - OVERHEAD) if isinstance(code, KeptCode) else b""
+            link.reply(frame.number, packed)
         elif frame.name == "close":
             self._begin(frame, self._close())
 
@@ -250,13 +255,13 @@ class Worker:
         told = self._read_load(frame.body)
         self._message_limit = told.message_limit
         send_logs(self.link, told.log_level)
+        grants = ModuleGrants(map(Permission, told.granted), everything=False, module=told.release.name)
         job = Job(
             release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,
-            grants=Granted(told.granted), kept=unpack_code(told.kept), state_version=told.state_version,
+            grants=grants, kept=unpack_code(told.kept), state_version=told.state_version,
         )  # fmt: skip
-        tools = Tools(self.loop, make_guard("signal"), ThreadGuard(), {})
-        instance = self._instance = await NativeHost(tools).load(job)
+        instance = self._instance = await self._host(told).load(job)
         self._cell.swap(instance)
         self._cell.resume()
         known = {**told.third_party, **HOOKS}
@@ -264,6 +269,14 @@ class Worker:
             hook: [name for name in known.get(hook, ()) if instance.accepts(hook, name)] for hook in instance.hooks
         }
         return messages.encode(messages.Loaded(dict(instance.hooks), arguments))
+
+    def _host(self, told: messages.Load) -> Host:
+        if told.host == "native":
+            return NativeHost(Tools(self.loop, make_guard("signal"), ThreadGuard(), {}))
+        from hostcore.hosts.wasm.host import WasmHost
+
+        config = load_config({"wasm": told.config["wasm"]})
+        return WasmHost(Tools(self.loop, NoGuard(), ThreadGuard(), {}, config), Path(told.config["cache"]))
 
     async def _hook(self, frame: Frame) -> bytes:
         told = self._read_hook(frame.body)

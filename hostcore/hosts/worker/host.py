@@ -85,16 +85,14 @@ class WorkerHost:
 
     def _order(self, job: Job, folder: Path, limit: int) -> Order:
         release = job.release
-        granted: dict[str, list[str]] = {"fs.read": [], "fs.write": [], "env": []}
-        for permission in job.grants.granted:
-            if permission.kind in granted:
-                granted[permission.kind].append(permission.target)
-        names = os.environ.keys() if "*" in granted["env"] else granted["env"]
+        readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
+        variables = job.grants.targets("env")
+        names = os.environ.keys() if "*" in variables else variables
         cage = Cage(
-            read=(*default_read(), *release.paths, *granted["fs.read"], *self._readable(job)),
-            write=(str(folder), *granted["fs.write"]), mapped=self.mapped,
-            memory=job.limits.memory, files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
-            processes=job.grants.allows("spawn", ""),
+            read=(*default_read(), *release.paths, *readable, *self._readable(job)),
+            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False,
+            memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
+            processes=job.grants.given("spawn", ""),
         )  # fmt: skip
         return Order(
             name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},
@@ -102,7 +100,15 @@ class WorkerHost:
         )  # fmt: skip
 
     def _readable(self, job: Job) -> tuple[str, ...]:
+        """Return what it must be able to read besides its own code."""
         return ()
+
+    def _memory(self, job: Job) -> int | None:
+        return job.limits.memory
+
+    def _inside_config(self, job: Job) -> dict[str, object]:
+        """Return what the host within the worker is told."""
+        return {}
 
     def _told(self, job: Job, log: logging.Logger) -> messages.Load:
         limits = {name: value for name in Limits.__struct_fields__ if (value := getattr(job.limits, name)) is not None}
@@ -110,7 +116,8 @@ class WorkerHost:
             release=job.release, number=job.number, limits=limits, hook_time=job.hook_time, load_time=job.load_time,
             message_limit=job.message_limit, third_party=dict(job.third_party), state_version=job.state_version,
             host=self.inside, kept=job.kept or b"", log_level=log.getEffectiveLevel(),
-            granted=[str(permission) for permission in job.grants.granted], config={},
+            granted=[str(permission) for permission in job.grants.granted],
+            config=self._inside_config(job),
         )  # fmt: skip
 
     def close(self) -> None:
