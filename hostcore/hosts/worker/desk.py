@@ -184,7 +184,8 @@ class Desk:
         elif name == "net.connect":
             return await ports.connect(*arguments)
         elif name == "net.resolve":
-            return None, await self._look_ups.begin(lambda: ports.resolve(*arguments))
+            host, port = arguments
+            return None, await self._look_ups.begin(lambda: ports.resolve(host, port))
         else:
             raise ContractError(self._name, f"asks the host for {name[:40]!r}, which it does not know")
         return None, None

@@ -148,7 +148,7 @@ class SideDesk:
         try:
             arguments = wire.decode_raw(frame.body)
             result, passed = await self._answer(frame.name, arguments if isinstance(arguments, list) else [])
-        except (HostcoreError, *wire.DECODE_ERRORS, TypeError, OSError) as exc:
+        except (HostcoreError, *wire.DECODE_ERRORS, TypeError, LookupError, AttributeError, OSError) as exc:
             return pack(Frame(ERROR, frame.number, "", carried(exc))), None
         return pack(Frame(REPLY, frame.number, "", wire.encode_raw(result))), passed
 
