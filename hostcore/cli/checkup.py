@@ -64,7 +64,7 @@ def checks(config_file: Path | None, host_name: str | None) -> list[tuple[str, I
     scan = Discovery().scan()
     return [
         ("versions", _versions()), ("configuration", iter([configuration])), ("dependencies", _dependencies()),
-        ("guard", _guard(config)), ("webassembly", _webassembly(config)), ("sandbox", _sandbox()),
+        ("guard", _guard(config)), ("webassembly", _webassembly(config)), ("sandbox", _sandbox(config)),
         ("directories", _directories(config)),
         ("index", _index(config)), ("discovery", _discovery(scan)), ("modules", _modules(config, scan)),
         ("host", _host(config)), ("generations", _generations()),
@@ -136,10 +136,10 @@ def _webassembly(config: HostConfig) -> Iterator[Finding]:
                       "install a wasmtime in the range that hostcore names, or set wasm.calls to 'auto'")  # fmt: skip
 
 
-def _sandbox() -> Iterator[Finding]:
+def _sandbox(config: HostConfig) -> Iterator[Finding]:
     from hostcore.hosts.worker.sandbox.probing import probe
 
-    yield from about_sandbox(probe(), "none")
+    yield from about_sandbox(probe(), config.policy.sandbox)
 
 
 def about_sandbox(layers: Mapping[str, Layer], demanded: str) -> Iterator[Finding]:

@@ -150,6 +150,7 @@ class Record:
             latency_p50_us=_percentile(samples, 0.50),
             latency_p99_us=_percentile(samples, 0.99),
             error=str(self.error) if self.error is not None else "",
+            sandbox=getattr(copy.instance, "sandbox", "") if copy else "",
         )
 
 

@@ -28,6 +28,7 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
         latency_p50_us: The median handling time of the latest messages, in microseconds; 0 before the first.
         latency_p99_us: The 99th percentile of the same.
         error: Why it failed, or "".
+        sandbox: The level to which its worker's process is confined: "none", "limits", "files" or "full"; "" of others.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
     latency_p50_us: float = 0.0
     latency_p99_us: float = 0.0
     error: str = ""
+    sandbox: str = ""
 
 
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from support.modules import COUNTER, ECHO, ModuleWriter
-from system.support import Notes, soon, until
+from system.support import Notes, running, soon, until
 from worker.puppet import EVERYTHING, PUPPET, descriptors, is_alive, pid_of, run
 
 import hostcore
 from hostcore import errors
+from hostcore.hosts.worker import host
 
 
 @pytest.fixture
@@ -358,3 +359,18 @@ async def test_shutdown_and_exit(system: hostcore.ModuleSystem, write: ModuleWri
     await system.request("tidy")
     await system.unload("tidy")
     assert {path.name for path in out.iterdir()} == {"shutdown", "atexit"}
+
+
+async def test_demanded_sandbox(write: ModuleWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker runs in the sandbox that the policy demands, or not at all; which one is told."""
+    source = write(ECHO)
+    policy = {"default": "allow", "sandbox": "limits"}
+    async with running(policy=policy) as system:
+        await system.load("echo", source=source, isolation="worker")
+        assert system.modules["echo"].sandbox in ("limits", "files", "full")
+    monkeypatch.setattr(host, "LAYERS", ("rlimits", "no_new_privs"))
+    async with running(policy={**policy, "sandbox": "full"}) as system:
+        with pytest.raises(errors.DeniedError, match=r"demands a sandbox of level 'full'.*reaches 'limits'") as caught:
+            await system.load("echo", source=source, isolation="worker")
+        assert caught.value.code == "HC607"
+        assert "landlock: switched off" in str(caught.value)

@@ -52,7 +52,7 @@ class _Doing(NamedTuple):
 
 
 class WorkerInstance:
-    """A generation of a module in a process of its own."""
+    """A generation of a module in a process of its own; `sandbox` is the level that its process is confined to."""
 
     def __init__(
         self, job: Job, process: WorkerProcess, desk: Desk, loop: asyncio.AbstractEventLoop, deadlines: Deadlines,
@@ -64,6 +64,7 @@ class WorkerInstance:
         self.undone: tuple[str, ...] = ()
         self.died: Callable[[Crash], None] | None = None
         self.revives = False
+        self.sandbox = ""
         self._job, self._process, self._desk, self._loop = job, process, desk, loop
         self._deadlines, self._grace = deadlines, grace
         self._arguments: dict[str, list[str]] = {}
