@@ -7,6 +7,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -95,10 +96,11 @@ async def test_a_name_that_changes_its_answer_gains_nothing(inside: str) -> None
     assert await made.resolve("a.org", 80) == [PUBLIC]
     with pytest.raises(EgressError, match=r"is an? "):
         await made.resolve("a.org", 80)
-    assert await made.resolve("a.org", 0) == [inside]  # the port is not known yet, so all is still to be checked
+    [found] = await made.resolve("a.org", 0)
+    assert ip_address(found) == ip_address(inside)  # the port is not known yet, so all is still to be checked
     with pytest.raises(EgressError) as caught:
         await made.connect(inside, 80)
-    assert (caught.value.host, caught.value.address) == ("a.org", inside)
+    assert (caught.value.host, caught.value.address) == ("a.org", found)
 
 
 async def test_what_is_revoked_is_refused_at_the_next_connection() -> None:
