@@ -19,6 +19,8 @@ DENIES = {
     "runtime/isolating.py": "a host that the policy forbids",
     "runtime/permits.py": "what a release does not ask for",
     "guest/inside/ports.py": "in a guest, which the host refuses again",
+    "hosts/worker/host.py": "a machine that cannot confine a worker as the policy demands",
+    "hosts/worker/outside.py": "in a worker, which the host refuses again",
 }
 """Where a DeniedError is made, and of what."""
 TARGETS = {"fs.read", "fs.write", "net", "env", "bus.send", "bus.subscribe", "bus.request", "cap", "kv", "clock",
