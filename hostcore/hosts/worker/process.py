@@ -123,14 +123,19 @@ class WorkerProcess:
             HostError: It cannot be started; nothing of it is left.
         """
         theirs: list[int] = []
+        ours: list[socket.socket] = []  # that nobody closes in the end yet
         try:
-            main, side_socket = self._pair(theirs), self._pair(theirs)
+            ours += [self._pair(theirs), self._pair(theirs)]
+            main, side_socket = ours
             for level in (logging.INFO, logging.WARNING):
                 self._pipe(theirs, self._outputs[level])
             _, self.link = await self._loop.create_unix_connection(lambda: Link(self, limit), sock=main)
             self._side = SideDesk(self._loop, side_socket, self._desk.answer, self.link.close)
+            ours.clear()
             born = await nursery.fork(order, theirs)
         except BaseException:
+            for each in ours:
+                each.close()
             await self._clean_up()
             raise
         finally:
