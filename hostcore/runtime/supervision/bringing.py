@@ -76,7 +76,7 @@ class Bringing:
         step = self._judge.judge_start(care, copy)
         self._log.add(CrashEntry(
             module=record.name, when=time.time(), version=report.new_version, generation=report.new_generation,
-            host=copy.host, kind="start", hook=report.phase, code=record.error.code, error=report.reason,
+            host=copy.host, kind="start", hook=report.phase, code=report.code or record.error.code, error=report.reason,
             traceback=report.traceback, done=said(step),
         ))  # fmt: skip
         self.take(care, step)
