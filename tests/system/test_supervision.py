@@ -196,13 +196,18 @@ async def test_state_that_is_no_use(write: ModuleWriter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "comes_back"),
-    [("permanent", 0, True), ("transient", 3, True), ("transient", 0, False), ("temporary", 3, False)],
+    ("policy", "code", "comes_back", "by_host"),
+    [
+        ("permanent", 0, True, True),
+        ("transient", 3, True, False),
+        ("transient", 0, False, False),
+        ("temporary", 3, False, True),
+    ],
 )
-@pytest.mark.parametrize("by_host", [True, False], ids=["host", "manifest"])
 async def test_policies(write: ModuleWriter, policy: str, code: int, comes_back: bool, by_host: bool) -> None:
     """Whether a module comes back is for its manifest to say, or for the host's configuration."""
-    manifest = 'restart = { policy = "temporary" }' if by_host else f"restart = {{ policy = {policy!r} }}"
+    other = "temporary" if comes_back else "permanent"
+    manifest = f"restart = {{ policy = {(other if by_host else policy)!r} }}"
     modules = {"counter": {"restart": policy}} if by_host else {}
     async with timed(modules=modules) as (system, _, events):
         await system.load("counter", source=crashing(write, manifest=manifest), **WORKER)
