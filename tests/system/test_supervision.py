@@ -248,3 +248,28 @@ async def test_nobody_else(write: ModuleWriter) -> None:
         assert await soon(system.request("other", topic="pid")) == before
         assert await count(system, "other") == [1, "1.0", 1]
         assert system.crashes("other") == []
+
+
+async def test_a_start_that_is_killed(write: ModuleWriter, tmp_path: Path) -> None:
+    """A process that is ended while it starts says nothing of the release: the start is tried again, with a wait."""
+    mark = tmp_path / "mark"
+    body = f"""
+    @hookimpl
+    def initialize(self, context):
+        if os.path.exists({str(mark)!r}):
+            os._exit(9)
+
+    @hookimpl
+    def handle_message(self, message):
+        return os.getpid()
+    """
+    async with timed() as (system, clock, _):
+        await system.load("counter", source=write(body, "counter", top="import os"), **WORKER)
+        mark.touch()
+        await kill(system)
+        await until(lambda: clock.waits)
+        assert [entry.kind for entry in system.crashes()] == ["died", "start"]
+        assert done(system) == ["restart at once", "restart in 0.1 s"]
+        mark.unlink()
+        clock.advance(0.1)
+        assert await count(system)

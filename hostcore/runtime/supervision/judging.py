@@ -17,6 +17,9 @@ from hostcore.runtime.supervision.timing import Timing
 STRONGER = {"native": "worker", "wasm": "wasm+worker"}
 """Host -> the one that a module is moved to when nothing else helps."""
 
+_PERHAPS = frozenset({"HC501", "HC513"})
+"""The errors of a start that are not about the release: its process was ended, or could not be started."""
+
 
 class Judge:
     """Judges crashes under one configuration."""
@@ -45,9 +48,9 @@ class Judge:
         ways = self._ways(care.record, copy, movable=crash.kind != "trapped")
         return self._next(care, ways, healthy=healthy, hopeless=False)
 
-    def judge_start(self, care: Care, copy: Copy) -> Step:
-        """Return what to do about a new copy that did not come up."""
-        return self._next(care, self._ways(care.record, copy), healthy=False, hopeless=True)
+    def judge_start(self, care: Care, copy: Copy, code: str) -> Step:
+        """Return what to do about a new copy that did not come up; `code` is that of the error."""
+        return self._next(care, self._ways(care.record, copy), healthy=False, hopeless=code not in _PERHAPS)
 
     def _next(self, care: Care, ways: Collection[Rung], *, healthy: bool, hopeless: bool) -> Step:
         chance = self._timing.chance()
