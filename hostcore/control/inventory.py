@@ -237,7 +237,7 @@ class Inventory:
                 key
                 for key in ("version", "distribution", "source", "trust", "provides", "requires")
                 if not told.get(key)
-            }
+            } | ({"host"} if live.release is None else set())  # that it runs nowhere says nothing of where it would
             values |= {key: value for key, value in told.items() if key not in kept}
             if live.release is not None:
                 values["editable"] = live.release.editable
