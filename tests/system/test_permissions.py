@@ -308,6 +308,21 @@ async def test_what_is_set_up_beforehand_takes_a_new_copy(write: ModuleWriter, t
         assert "HC603" in change.reason
 
 
+async def test_a_guest_is_refused_at_once_too(guest) -> None:
+    """In the sandbox as in a worker, what was revoked is refused from the next check on."""
+    async with asking() as system:
+        source = guest("kv")
+        with pytest.raises(errors.ConsentError):
+            await system.load("asker", source=source)
+        await system.grant("asker")
+        await system.load("asker", source=source)
+        assert await system.request("asker", {"a": 1}, topic="kv") == {"a": 1}
+        assert (await system.revoke("asker", ["kv"])).effect == "at once"
+        with pytest.raises(errors.HostcoreError, match="has no permission 'kv'"):
+            await system.request("asker", {"a": 1}, topic="kv")
+        assert system.refusals("asker")[0].permission == "kv"
+
+
 async def test_a_copy_in_the_making_is_revoked_too(write: ModuleWriter, gate: Any) -> None:
     """What is revoked while a new copy is being made is not in its hands when it serves."""
     slow = ACTOR.replace("def initialize(self, context):", "async def initialize(self, context):").replace(
