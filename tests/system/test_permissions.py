@@ -16,6 +16,7 @@ from system.support import running
 
 import hostcore
 from hostcore import errors
+from hostcore.runtime.reload import Orders
 
 ACTOR = """
 @hookimpl
@@ -357,6 +358,22 @@ async def test_who_is_not_trusted_runs_where_the_policy_says(write: ModuleWriter
         assert caught.value.code == "HC604"
         report = await system.reload("echo", isolation="native")
         assert (report.rolled_back, report.code) == (True, "HC604")
+
+
+async def test_who_was_trusted_is_moved_without_asking(write: ModuleWriter) -> None:
+    """A native module that the host moves to a worker has what it asks for there: less than it had; also restarted."""
+    async with asking() as system:
+        await system.load("actor", source=write(ACTOR, "actor", manifest="permissions = ['kv']"))
+        assert await system.request("actor", "kv") == 1
+        _, modules = system._running()
+        for isolation, generation in (("worker", 2), (None, 3)):
+            copy = system.record("actor").copy
+            report = await modules.reloads.restart("actor", copy, Orders(why="moved", isolation=isolation))
+            assert not report.rolled_back, report.reason
+            info = system.modules["actor"]
+            assert (info.host, info.trust, info.generation) == ("worker", "trusted (policy)", generation)
+            assert await system.request("actor", ["kv", "clock"]) == [True, False]
+        assert (await system.reload("actor")).code == "HC603"
 
 
 async def test_who_is_observed_is_refused_nothing(write: ModuleWriter) -> None:
