@@ -255,7 +255,9 @@ class Worker:
         told = self._read_load(frame.body)
         self._message_limit = told.message_limit
         send_logs(self.link, told.log_level)
-        grants = ModuleGrants(map(Permission, told.granted), everything=False, module=told.release.name)
+        grants = ModuleGrants(
+            map(Permission, told.granted), everything=False, module=told.release.name, observed=told.observed
+        )
         job = Job(
             release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,
