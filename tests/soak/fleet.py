@@ -67,9 +67,9 @@ async def wait(self, payload):
     await asyncio.sleep(10**6)
 
 async def stubborn(self, payload):
-    for _ in range(10**6 if AT_HOME else 6):
+    for _ in range(10**6 if AT_HOME else 8):  # in the process of all it would go on as nobody's: not for ever
         try:
-            await asyncio.sleep(10**6)
+            await asyncio.sleep(0.3)
         except BaseException:
             pass
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 PATIENCE = 10.0
 """Seconds that the kernel and threads get to let go of what has ended."""
 LOGGERS = ("hostcore", "asyncio")
+COMPLAINTS = ("was never awaited", "was never retrieved", "was destroyed but", "Exception ignored in")
 
 
 class Watch(logging.Handler):
@@ -65,10 +66,11 @@ class Watch(logging.Handler):
         self.complaints.append(text)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what asyncio complains of, and what was logged with a traceback: nobody has dealt with it."""
-        if record.exc_info or record.name == "asyncio":
+        """Keep what asyncio complains of, in workers too, and what was logged with a traceback: it was unexpected."""
+        text = record.getMessage()
+        if record.exc_info or record.name == "asyncio" or any(words in text for words in COMPLAINTS):
             error = record.exc_info[1] if record.exc_info else None
-            self._complain(f"logged by {record.name}: {record.getMessage()} {error!r}")
+            self._complain(f"logged by {record.name}: {text} {error!r}")
 
     def hear(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Hear what the event loop complains of."""

@@ -26,7 +26,7 @@ from soak.clients import BYSTANDER, Bystander, Clients, Talk
 from soak.faults import PROCESSES, Faults, zygote_of
 from soak.fleet import PERMISSIONS, Fleet
 from soak.ledger import Ledger
-from soak.leftovers import Watch, memory
+from soak.leftovers import PATIENCE, Watch, memory
 from soak.outcome import Outcome, figures, nested
 from support.modules import ECHO, ModuleWriter
 
@@ -116,7 +116,7 @@ class Soak:
         talking = Clients(talk, fleet, self._seed + 1, clients)
         await self._stop_amid(faults)
         await talking.stop()
-        self._conclude(system, faults, bystander)
+        self._conclude(system, faults, bystander, await tasks_left())
 
     def _listen(self, system: hostcore.ModuleSystem) -> None:
         """Hear every event at once: the order in which things happen is part of the account."""
@@ -205,7 +205,9 @@ class Soak:
         for what in faults.hand.values():
             self.ledger.problem(f"{what} did not end, although the system has stopped")
 
-    def _conclude(self, system: hostcore.ModuleSystem, faults: Faults, bystander: Bystander) -> None:
+    def _conclude(
+        self, system: hostcore.ModuleSystem, faults: Faults, bystander: Bystander, tasks: set[asyncio.Task[Any]]
+    ) -> None:
         """Draw the account."""
         ledger, outcome = self.ledger, self.outcome
         assert system._parts is not None
@@ -213,7 +215,7 @@ class Soak:
         ledger.judge(outcome.dead_letters)
         if bystander.failed:
             ledger.problem(f"{bystander.failed} requests to the bystander failed")
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
             ledger.problem(f"a task is left: {task}")
         outcome.faults, outcome.operations = dict(faults.done), nested(faults.operations)
         outcome.sent, outcome.outcomes = dict(ledger.sent), nested(ledger.outcomes)
@@ -222,6 +224,12 @@ class Soak:
         outcome.restarts = self._events[events.RESTARTED] + self._events[events.REVIVED]
         outcome.bystander_ms = figures(bystander.times)
         outcome.memory_mb["stopped"] = memory()
+
+
+async def tasks_left() -> set[asyncio.Task[Any]]:
+    """Return the tasks that do not end, beside this one."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    return (await asyncio.wait(others, timeout=PATIENCE))[1] if others else others
 
 
 def settings(fleet: Fleet) -> dict[str, Any]:
