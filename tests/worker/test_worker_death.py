@@ -21,6 +21,7 @@ from hostcore import errors
 from hostcore.hosts.base import Crash
 from hostcore.hosts.worker import messages
 from hostcore.hosts.worker.frames import CALL, Frame
+from hostcore.messaging import wire
 
 
 @pytest.fixture
@@ -237,3 +238,16 @@ async def test_what_had_just_been_asked_for(puppet: hostcore.ModuleSystem) -> No
     await soon(asyncio.wait(tasks))
     assert all(task.cancelled() for task in tasks)
     gc.collect()
+
+
+async def test_a_hook_called_and_cancelled(puppet: hostcore.ModuleSystem) -> None:
+    """A hook whose call is taken back in the same moment is not called, and the worker complains of nothing."""
+    instance = puppet.record("puppet").copy.instance
+    link, tail = instance._process.link, instance._process.tail
+    number, future = link.ask("hook", messages.encode(messages.Hook("get_state", wire.encode_raw({}))))
+    link.cancel(number)
+    await run(puppet, "import sys\nprint('mark', file=sys.stderr)")
+    await until(lambda: "mark" in tail.lines())
+    assert not [line for line in tail.lines() if "never awaited" in line]
+    assert not future.done()
+    link.forget(number)
