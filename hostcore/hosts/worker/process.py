@@ -123,14 +123,18 @@ class WorkerProcess:
             HostError: It cannot be started; nothing of it is left.
         """
         theirs: list[int] = []
+        ours: list[socket.socket] = []  # until they have an owner that closes them
         try:
-            main, side_socket = self._pair(theirs), self._pair(theirs)
+            ours += self._pair(theirs), self._pair(theirs)
             for level in (logging.INFO, logging.WARNING):
                 self._pipe(theirs, self._outputs[level])
-            _, self.link = await self._loop.create_unix_connection(lambda: Link(self, limit), sock=main)
-            self._side = SideDesk(self._loop, side_socket, self._desk.answer, self.link.close)
+            _, self.link = await self._loop.create_unix_connection(lambda: Link(self, limit), sock=ours[0])
+            self._side = SideDesk(self._loop, ours[1], self._desk.answer, self.link.close)
+            ours.clear()
             born = await nursery.fork(order, theirs)
         except BaseException:
+            for each in ours:
+                each.close()
             await self._clean_up()
             raise
         finally:
