@@ -30,6 +30,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         crashes: How many crashes were noticed.
         restarts: How many modules were brought back.
         bystander_ms: How long a bystander waited, and how often it asked.
+        load_average: How many processes wanted a processor in the last minute: on a busy machine everybody waits.
         memory_mb: Resident memory when all was loaded, when faults ended, and when the system had stopped.
         problems: What must not have been.
     """
@@ -46,6 +47,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     crashes: int = 0
     restarts: int = 0
     bystander_ms: dict[str, float] = {}
+    load_average: float = 0.0
     memory_mb: dict[str, float] = {}
     problems: list[str] = []
 
@@ -109,5 +111,6 @@ def _figures(outcome: Outcome) -> Table:
     table.add_row("latest end of a request after its deadline", f"{outcome.latest_ms:,.1f} ms")
     waited = ", ".join(f"{name} {value:g}" for name, value in outcome.bystander_ms.items())
     table.add_row("bystander, ms from when its request was due", waited)
+    table.add_row("load average of the machine at the end", f"{outcome.load_average:.1f}")
     table.add_row("resident memory, MB", ", ".join(f"{when} {mb:g}" for when, mb in outcome.memory_mb.items()))
     return table

@@ -184,8 +184,9 @@ class Soak:
         try:
             if info is None or info.state is State.FAILED:
                 await faults.load(name)
-            elif info.state in DOWN:
-                await faults.system.revive(name, state="fresh")
+            elif info.state in DOWN and (await faults.system.revive(name, state="fresh")).rolled_back:
+                await faults.system.unload(name, force=True)  # that release does not come up
+                await faults.load(name)
         except HostcoreError:
             return  # it has come back by itself, or the next round tells
 
@@ -224,6 +225,7 @@ class Soak:
         outcome.restarts = self._events[events.RESTARTED] + self._events[events.REVIVED]
         outcome.bystander_ms = figures(bystander.times)
         outcome.memory_mb["stopped"] = memory()
+        outcome.load_average = os.getloadavg()[0]
 
 
 async def tasks_left() -> set[asyncio.Task[Any]]:

@@ -8,7 +8,7 @@ from soak.soaking import soak
 
 def test_soak() -> None:
     """Whatever is done to modules, every message has one outcome, everything ends, and nothing is left."""
-    outcome = soak(seed=5, faults=80, clients=8, scale=2)
+    outcome = soak(seed=5, faults=60, clients=8, scale=2)
     assert not outcome.problems, tables(outcome)
     assert outcome.crashes > 0
     assert outcome.outcomes["request"]["answered"] > 0
