@@ -1,7 +1,8 @@
 """Fetch what a guest's module depends on: wheels of pure Python, for the Python that is inside.
 
 pip does it, for a machine that has none of the usual binaries.  Markers are evaluated for a guest, so that a project
-can leave a dependency out there: `uvloop; sys_platform != "wasi"`.
+can leave a dependency out there: `uvloop; sys_platform != "wasi"`.  Where a project publishes wheels for machines only,
+`purifying` tries to build a pure one from its source.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from hostcore.errors import BuildError, Problem
+from hostcore.sdk.purifying import build_pure
 
 PYTHON = "3.14"
 """The Python inside a guest."""
@@ -52,22 +55,47 @@ def wanted(module: str, requirements: Sequence[str]) -> list[str]:
     return found
 
 
-def fetch(module: str, requirements: Sequence[str], target: Path) -> None:
+def fetch(
+    module: str, requirements: Sequence[str], target: Path, progress: Callable[[str], None] = lambda _: None
+) -> None:
     """Install `requirements`, and what they require, into the directory `target`.
 
+    Args:
+        module: The module that it is for.
+        requirements: What is wanted.
+        target: An empty directory.
+        progress: Is told what is built from source.
+
     Raises:
-        BuildError: One of them has no wheel of pure Python, or pip cannot do it.
+        BuildError: One of them has no wheel of pure Python and none can be built, or pip cannot do it.
     """
     if not requirements:
         return
+    tried: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="hostcore-wheels-") as wheels:
+        while (said := _install(requirements, target, Path(wheels))) is not None:
+            unfit = _UNFIT.search(said)
+            if unfit is None:
+                raise _refused(module, said)
+            requirement = Requirement(unfit[1])
+            name = canonicalize_name(requirement.name)
+            if name in tried:  # what was built is not what was asked for
+                raise _unfit(module, unfit[1])
+            tried.add(name)
+            progress(f"building a pure wheel of {requirement.name} from its source")
+            if not build_pure(requirement, Path(wheels)):
+                raise _unfit(module, unfit[1])
+
+
+def _install(requirements: Sequence[str], target: Path, wheels: Path) -> str | None:
+    """Have pip install from the index and from the directory `wheels`; return what it said if it failed."""
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile",
         "--platform", "any", "--abi", "none", "--implementation", "py", "--python-version", PYTHON,
-        "--only-binary=:all:", "--target", str(target), *requirements,
+        "--only-binary=:all:", "--find-links", str(wheels), "--target", str(target), *requirements,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode != 0:
-        raise _refused(module, done.stderr)
+    return done.stderr if done.returncode != 0 else None
 
 
 def _refused(module: str, text: str) -> BuildError:
@@ -75,13 +103,15 @@ def _refused(module: str, text: str) -> BuildError:
     if "No module named pip" in text:
         return BuildError(module, "its dependencies cannot be fetched: this Python has no pip", code="HC221",
                           hint="python -m ensurepip")  # fmt: skip
-    unfit = _UNFIT.search(text)
-    if unfit:
-        return BuildError(
-            module, f"the dependency {unfit[1]!r} has no wheel of pure Python for Python {PYTHON}", code="HC221",
-            hint="a guest runs pure Python only: do without it there, by a marker such as "
-                 "'NAME; sys_platform != \"wasi\"', and import it only where hostcore.guest.is_inside() is false",
-        )  # fmt: skip
     lines = [line.removeprefix("ERROR: ") for line in text.splitlines() if line.strip()]
     return BuildError(module, f"pip cannot fetch its dependencies: {lines[-1] if lines else 'it said nothing'}",
                       code="HC221", traceback="\n".join(lines))  # fmt: skip
+
+
+def _unfit(module: str, requirement: str) -> BuildError:
+    reason = f"has no wheel of pure Python for Python {PYTHON}, and none can be built from its source"
+    return BuildError(
+        module, f"the dependency {requirement!r} {reason}", code="HC221",
+        hint="a guest runs pure Python only: do without it there, by a marker such as "
+             "'NAME; sys_platform != \"wasi\"', and import it only where hostcore.guest.is_inside() is false",
+    )  # fmt: skip
