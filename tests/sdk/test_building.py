@@ -115,14 +115,16 @@ def write_source(index: Path, *, tag: str = "py3-none-any", stubborn: bool = Fal
             archive.addfile(info, io.BytesIO(text.encode()))
 
 
-def test_a_dependency_that_can_do_without_machine_code(index, tmp_path):
-    """Where there are wheels for machines only, a pure one is built from the source, also for others that need it."""
+@pytest.mark.parametrize("releases", [["1.0"], ["1.0", "1.1"]])
+def test_a_dependency_that_can_do_without_machine_code(index, tmp_path, releases):
+    """Where there are wheels for machines only, a pure one is built from source; here, of a dependency's dependency."""
     write_wheel(index / "acme_fast-1.5-cp314-cp314-linux_x86_64.whl", {"_acme_fast.so": ""}, name="acme-fast",
                 version="1.5", tag="cp314-cp314-linux_x86_64")  # fmt: skip
     write_source(index, tag="cp313-cp313-linux_x86_64")
-    metadata = "Metadata-Version: 2.1\nName: acme-base\nVersion: 1.0\nRequires-Dist: acme-fast[x] <2,>=1\n"
-    write_wheel(index / "acme_base-1.0-py3-none-any.whl", {"acme_base-1.0.dist-info/METADATA": metadata},
-                name="acme-base")  # fmt: skip
+    for version in releases:
+        text = f"Metadata-Version: 2.1\nName: acme-base\nVersion: {version}\nRequires-Dist: acme-fast <2,>=1\n"
+        metadata = {f"acme_base-{version}.dist-info/METADATA": text}
+        write_wheel(index / f"acme_base-{version}-py3-none-any.whl", metadata, name="acme-base", version=version)
     told = []
     dependencies.fetch("counter", ["acme-base"], tmp_path / "deps", told.append)
     assert told == ["building a pure wheel of acme-fast from its source"]
