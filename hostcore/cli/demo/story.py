@@ -130,7 +130,7 @@ async def _load_modules(system: ModuleSystem, grumpy: Path, audience: Audience) 
     began = time.perf_counter()
     for name in INSTALLED:
         if needs_patience(system.config.modules.get(name)):
-            audience.say(f"loading {name} in a sandbox; the first time, its component is compiled, some 20 s")
+            audience.say(f"loading {name} in a sandbox; the first time, compiling it takes some 20 s")
         await system.load(name)
     await system.load(GRUMPY, source=grumpy)
     names = ", ".join(f"{info.name} {info.version} ({info.host})" for info in system.modules.values())
