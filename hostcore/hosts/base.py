@@ -31,6 +31,11 @@ class Grants(Protocol):
         """Whether there are no bounds; never so for a module outside of the host's process."""
         ...
 
+    @property
+    def observed(self) -> bool:
+        """Whether nothing is refused, and what would have been is counted."""
+        ...
+
     def allows(self, kind: str, target: str) -> bool:
         """Tell whether the module may do `kind:target`; `target` is "" for kinds without one."""
         ...
@@ -49,6 +54,10 @@ class Grants(Protocol):
 
     def names(self, kind: str, target: str) -> bool:
         """Tell whether a grant names `kind:target` itself, and not just everything of its kind."""
+        ...
+
+    def reaches(self, host: str) -> bool:
+        """Tell whether `net` is granted for any port of a host."""
         ...
 
     def targets(self, kind: str) -> frozenset[str]:

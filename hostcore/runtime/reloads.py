@@ -160,10 +160,12 @@ class Reloads:
                 raise _replaced(name)
             wish = failed.wish.taken_from(None, orders.isolation)
             if orders.isolation is None:  # as if gone back to itself
-                again = Kept(failed.number, wish, failed.release, failed.manifest, failed.keep(), record.snapshot, {})
+                again = Kept(failed.number, wish, failed.release, failed.manifest, failed.keep(), record.snapshot, {},
+                             failed.permit.digest)  # fmt: skip
                 member = Member(record, wish, partial(_described, again), again)
             else:  # what one host keeps is of no use to another
                 member = Member(record, wish, lambda: (failed.release, failed.manifest))
+            member.trusted = failed.permit.trusted
             (report,) = await self._run([member], orders)
             return report
 

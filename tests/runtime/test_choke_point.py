@@ -18,6 +18,7 @@ DENIES = {
     "runtime/consents.py": "a file that others could have written",
     "runtime/isolating.py": "a host that the policy forbids",
     "runtime/permits.py": "what a release does not ask for",
+    "hosts/worker/host.py": "a sandbox below the level that the policy demands",
     "guest/inside/ports.py": "in a guest, which the host refuses again",
 }
 """Where a DeniedError is made, and of what."""

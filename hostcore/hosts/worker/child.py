@@ -32,7 +32,7 @@ from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
 from hostcore.hosts.base import Host, HostedInstance, Job, Tools
 from hostcore.hosts.native import NativeHost
-from hostcore.hosts.worker import messages
+from hostcore.hosts.worker import messages, network
 from hostcore.hosts.worker.asking import WorkerPorts
 from hostcore.hosts.worker.carrying import carried
 from hostcore.hosts.worker.frames import OVERHEAD, Frame
@@ -88,7 +88,9 @@ def run(order: Order, descriptors: Descriptors) -> NoReturn:
     layers = confine(order.cage)
     stop_watching()
     main, side = socket.socket(fileno=descriptors.main), socket.socket(fileno=descriptors.side)
-    asyncio.run(_serve(order, main, SideDoor(side, order.name), layers))
+    door = SideDoor(side, order.name)
+    network.install(door, order.name)
+    asyncio.run(_serve(order, main, door, layers))
     leave(0)
 
 
@@ -253,7 +255,9 @@ class Worker:
         told = self._read_load(frame.body)
         self._message_limit = told.message_limit
         send_logs(self.link, told.log_level)
-        grants = ModuleGrants(map(Permission, told.granted), everything=False, module=told.release.name)
+        grants = ModuleGrants(
+            map(Permission, told.granted), everything=False, module=told.release.name, observed=told.observed
+        )
         job = Job(
             release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,

@@ -190,7 +190,7 @@ class Supervisor:
             return await self._reloads.restart(record.name, copy, Orders(state, "revived", "restart"))
 
     def forget(self, record: Record) -> None:
-        """Hear that a module has been unloaded."""
+        """Hear that a module has been unloaded, or loaded anew."""
         care = self._cares.pop(record.name, None)
         if care is not None:
             care.done()
