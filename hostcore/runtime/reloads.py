@@ -259,7 +259,7 @@ class Reloads:
         if self._closing or not record.kept:
             return
         choices = (StateFrom.CURRENT, StateFrom.LAST)
-        work = self._rollback(record.name, None, choices, f"probation: {reason}", failed=failed)
+        work = partial(self._rollback, record.name, None, choices, f"probation: {reason}", failed=failed)
         task = asyncio.Task(
             _quietly(work), loop=self._parts.bus.loop, name=f"hostcore:rollback {record.name}", context=Context()
         )
@@ -267,10 +267,10 @@ class Reloads:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _quietly(work: Coroutine[Any, Any, ReloadReport]) -> None:
-    """Await a rollback that nobody asked for: its report is an event; that it came too late is no error."""
+async def _quietly(work: Callable[[], Awaitable[ReloadReport]]) -> None:
+    """Do a rollback that nobody asked for: its report is an event; that it came too late is no error."""
     try:
-        await work
+        await work()
     except HostcoreError:
         return
 

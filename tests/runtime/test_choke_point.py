@@ -17,8 +17,8 @@ DENIES = {
     "contract/grants.py": "what a module lacks",
     "runtime/consents.py": "a file that others could have written",
     "runtime/isolating.py": "a host that the policy forbids",
+    "hosts/worker/host.py": "a machine whose sandbox is weaker than the policy demands",
     "runtime/permits.py": "what a release does not ask for",
-    "hosts/worker/host.py": "a sandbox below the level that the policy demands",
     "guest/inside/ports.py": "in a guest, which the host refuses again",
 }
 """Where a DeniedError is made, and of what."""

@@ -225,7 +225,11 @@ class Worker:
     def _begin(self, frame: Frame, work: Coroutine[Any, Any, bytes]) -> None:
         task = self.loop.create_task(self._answer(frame.number, work))
         self._tasks[frame.number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(frame.number, None))
+        task.add_done_callback(lambda _: self._done(frame.number, work))
+
+    def _done(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
+        work.close()  # a task that was cancelled before its first step has not touched it
+        self._tasks.pop(number, None)
 
     async def _answer(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
         try:
