@@ -21,7 +21,7 @@ import hostcore
 from hostcore import errors
 
 RAISED, OVERRAN, DIED, LIMIT, BROKE, TOO_LONG = "HC302", "HC303", "HC501", "HC503", "HC511", "HC512"
-TRAPPED = "HC502"
+TRAPPED, STACK_USED = "HC502", "HC506"
 NOT_DATA = "HC351"
 NAME = "puppet"
 PATIENCE = 60.0
@@ -99,7 +99,10 @@ deep = []
 for _ in range(100_000): deep = [deep]
 return deep
 """
-SEND = "for number in range(3_000): context.send('bystander', number)"
+SEND = """
+sent = [context.send("bystander", number) for number in range(3_000)]
+for each in sent: await each
+"""
 ASK = """
 asked = [asyncio.ensure_future(context.request('bystander', number)) for number in range(1_000)]
 await asyncio.gather(*asked, return_exceptions=True)
@@ -156,7 +159,7 @@ ATTACKS = (
     _worker("segfault", does="import ctypes\nctypes.string_at(8)", codes=(DIED,), lives=False),
     _worker("os._exit", does="import os\nos._exit(0)", codes=(DIED,), lives=False),
     _wasm("endless loop", does=SPIN, codes=(OVERRAN,), limits=SHORT),
-    _wasm("recursion", does=DEEPER, codes=(TRAPPED,)),
+    _wasm("recursion", does=DEEPER, codes=(STACK_USED,)),
     _wasm("memory bomb", does=GROW, codes=(TRAPPED,), limits={"memory": "64MiB"}),
     _wasm("trap", does="(unreachable)", codes=(TRAPPED,)),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import hostcore
 
 READING = "bystander"
 """What a test's reading is called among the properties of its report."""
+First = Callable[[hostcore.ModuleSystem], Awaitable[None]]
 Opened = Callable[..., AbstractAsyncContextManager[hostcore.ModuleSystem]]
 
 
@@ -41,16 +42,23 @@ def notes() -> Notes:
 
 @pytest.fixture
 def opened(tmp_path: Path, gate: Gate, notes: Notes, request: pytest.FixtureRequest) -> Opened:
-    """Run a system in which a native bystander, and one in a worker unless told otherwise, must go on answering."""
+    """Run a system in which a native bystander, and one in a worker unless told otherwise, must go on answering.
+
+    What is to be done before they are asked is given as `first`.
+    """
 
     @asynccontextmanager
-    async def open_system(*, worker: bool = True, **settings: Any) -> AsyncIterator[hostcore.ModuleSystem]:
+    async def open_system(
+        *, worker: bool = True, first: First | None = None, **settings: Any
+    ) -> AsyncIterator[hostcore.ModuleSystem]:
         settings = {**SETTINGS, "worker": {"grace": "100ms"}, **settings}
         services = {"gate": gate, "notes": notes}
         async with hostcore.ModuleSystem(settings, services=services) as system:
             places = {"bystander": "native", **({"bystander-worker": "worker"} if worker else {})}
             for name, isolation in places.items():
                 await system.load(name, source=ModuleWriter(tmp_path / name)(ECHO, name), isolation=isolation)
+            if first is not None:
+                await first(system)
             async with Bystander(system, list(places)) as bystander:
                 yield system
             gate.opened.set()

@@ -15,8 +15,7 @@ pytestmark = pytest.mark.usefixtures("attack_folders")
 async def test_attack(opened: Opened, key: str) -> None:
     """It ends with a reply or one of the errors that it may end with; the bystanders answer all the while."""
     attack = BY_KEY[key]
-    async with opened(worker=attack.tier == "worker") as system:
-        await load(system, attack)
+    async with opened(worker=attack.tier == "worker", first=lambda system: load(system, attack)) as system:
         error = await strike(system, attack)
         assert (error.code if error is not None else "") in (attack.codes or ("",)), error
         if attack.lives:
