@@ -107,7 +107,7 @@ ASK = """
 asked = [asyncio.ensure_future(context.request('bystander', number)) for number in range(1_000)]
 await asyncio.gather(*asked, return_exceptions=True)
 """
-COPY = "held = bytearray(1 << 28)\nfor _ in range(8): held[:] = held[::-1]"
+COPY = "held = bytearray(1 << 26)\nfor _ in range(4): held[:] = held[::-1]"
 SYS_EXIT = "import sys\nsys.exit(3)"
 INTERRUPT = "raise KeyboardInterrupt"
 EVERY_EXCEPTION = """
