@@ -1,4 +1,4 @@
-"""Processes that are killed in the middle of a reload, old ones and new ones, in each of its phases: nothing is lost."""
+"""Processes that are killed in the middle of a reload, old and new ones, in each of its phases: nothing is lost."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ MURDERS = [
 
 
 @pytest.mark.parametrize(("phase", "victim"), MURDERS)
-async def test_killed_in_a_phase(
-    opened: Opened, write: ModuleWriter, gate: Gate, phase: str, victim: str
-) -> None:
+async def test_killed_in_a_phase(opened: Opened, write: ModuleWriter, gate: Gate, phase: str, victim: str) -> None:
     """Whichever process is killed in whichever phase: all callers are answered, one copy serves in the end."""
     old, new = (phase, "") if phase in OLD_ONES else ("", phase)
     async with opened() as system:

@@ -130,4 +130,3 @@ async def test_not_contained(host, name: str) -> None:
     assert outcome.status == status, outcome.said
     assert "done" not in outcome.said
     await until(lambda: not any(map(is_alive, outcome.workers)))
-

@@ -44,9 +44,7 @@ async def worker(opened: Opened, write: ModuleWriter) -> AsyncIterator[hostcore.
     """A system with a counter in a worker, which stands at 1."""
 
     async def first(system: hostcore.ModuleSystem) -> None:
-        await system.load(
-            "counter", source=write(COUNTER, "counter", version="1.0"), isolation="worker", limits=LIMITS
-        )
+        await system.load("counter", source=write(COUNTER, "counter", version="1.0"), isolation="worker", limits=LIMITS)
         await system.request("counter")
 
     async with opened(first=first) as system:
@@ -132,7 +130,7 @@ async def test_phase_that_fails(opened: Opened, write: ModuleWriter, phase: str,
         await until(lambda: system.modules[NAME].state is State.RUNNING)
         if how in ("raises", "hangs"):
             await clients.check()
-        (generation, seen) = await soon(system.request(NAME, "last"))
+        _, seen = await soon(system.request(NAME, "last"))
         assert seen[-1] == "last"
 
 
