@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from support.modules import ModuleWriter
+from support.modules import ECHO, ModuleWriter
 from system.support import soon
 from wasm.wat import core
 from worker.puppet import EVERYTHING, PUPPET
@@ -37,6 +37,7 @@ class Attack(NamedTuple):
         codes: Of the errors that it may end with; none: it is answered.
         limits: The module's.
         lives: Whether the module answers afterwards, without anybody's help.
+        slow: Whether it is left to those who have time.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Attack(NamedTuple):
     codes: tuple[str, ...] = ()
     limits: Mapping[str, Any] = {}
     lives: bool = True
+    slow: bool = False
 
     @property
     def key(self) -> str:
@@ -100,11 +102,11 @@ for _ in range(100_000): deep = [deep]
 return deep
 """
 SEND = """
-sent = [context.send("bystander", number) for number in range(3_000)]
+sent = [context.send("victim", number) for number in range(3_000)]
 for each in sent: await each
 """
 ASK = """
-asked = [asyncio.ensure_future(context.request('bystander', number)) for number in range(1_000)]
+asked = [asyncio.ensure_future(context.request('victim', number)) for number in range(1_000)]
 await asyncio.gather(*asked, return_exceptions=True)
 """
 COPY = "held = bytearray(1 << 26)\nfor _ in range(4): held[:] = held[::-1]"
@@ -122,42 +124,43 @@ DEEPER = "(call $deeper) (i64.const 0)"
 
 ATTACKS = (
     _native("endless loop", does="while True: pass", codes=(OVERRAN,), limits=SHORT),
-    _native("blocking sleep", does="import time\ntime.sleep(30)", codes=(OVERRAN,), limits=SHORT),
-    _native("wait without end", does="await asyncio.Event().wait()", codes=(OVERRAN,), limits=SHORT),
+    _native("blocking sleep", slow=True, does="import time\ntime.sleep(30)", codes=(OVERRAN,), limits=SHORT),
+    _native("wait without end", slow=True, does="await asyncio.Event().wait()", codes=(OVERRAN,), limits=SHORT),
     _native("recursion", does=RECURSION, codes=(RAISED,)),
-    _native("sys.exit", does=SYS_EXIT, codes=(RAISED,)),
+    _native("sys.exit", slow=True, does=SYS_EXIT, codes=(RAISED,)),
     _native("KeyboardInterrupt", does=INTERRUPT, codes=(RAISED,)),
     _native("exception that cannot be shown", does=EVERY_EXCEPTION, codes=(RAISED,)),
-    _native("huge reply", does=HUGE, codes=(LIMIT,)),
-    _native("nested reply", does=DEEP, codes=(NOT_DATA,), limits=SLOW),
+    _native("huge reply", slow=True, does=HUGE, codes=(LIMIT,)),
+    _native("nested reply", slow=True, does=DEEP, codes=(NOT_DATA,), limits=SLOW),
     _native("flood of messages", does=SEND),
     _native("flood of requests", does=ASK),
     _worker("endless loop", does="while True: pass", codes=(OVERRAN,), limits=SHORT),
-    _worker("endless loop in C", does="sum(range(10**12))", codes=(DIED,), limits=SHORT, lives=False),
-    _worker("blocking sleep", does="import time\ntime.sleep(10**6)", codes=(OVERRAN, DIED), limits=SHORT, lives=False),
-    _worker("wait without end", does="await asyncio.Event().wait()", codes=(OVERRAN,), limits=SHORT),
-    _worker("stopped process", does=STOPPED, codes=(DIED,), limits=SHORT, lives=False),
+    _worker("endless loop in C", slow=True, does="sum(range(10**12))", codes=(DIED,), limits=SHORT, lives=False),
+    _worker("blocking sleep", slow=True, does="import time\ntime.sleep(10**6)", codes=(OVERRAN, DIED), limits=SHORT,
+            lives=False),
+    _worker("wait without end", slow=True, does="await asyncio.Event().wait()", codes=(OVERRAN,), limits=SHORT),
+    _worker("stopped process", slow=True, does=STOPPED, codes=(DIED,), limits=SHORT, lives=False),
     _worker("recursion", does=RECURSION, codes=(RAISED,)),
-    _worker("recursion in C", does=STACK, codes=(RAISED, DIED), limits=SMALL, lives=False),
+    _worker("recursion in C", slow=True, does=STACK, codes=(RAISED, DIED), limits=SMALL, lives=False),
     _worker("memory bomb", does=DOUBLING, codes=(RAISED,), limits=SMALL),
-    _worker("memory bomb of one text", does=TEXTS, codes=(RAISED,), limits=SMALL),
-    _worker("memory bomb that is kept", does=KEPT, codes=(RAISED, DIED), limits=SMALL, lives=False),
-    _worker("huge copy", does=COPY, limits=SLOW),
-    _worker("threads that spin", does=THREADS, codes=(RAISED, OVERRAN, DIED, TOO_LONG), lives=False,
+    _worker("memory bomb of one text", slow=True, does=TEXTS, codes=(RAISED,), limits=SMALL),
+    _worker("memory bomb that is kept", slow=True, does=KEPT, codes=(RAISED, DIED), limits=SMALL, lives=False),
+    _worker("huge copy", slow=True, does=COPY, limits=SLOW),
+    _worker("threads that spin", slow=True, does=THREADS, codes=(RAISED, OVERRAN, DIED, TOO_LONG), lives=False,
             limits={"handle_message": "2s", "cpu": "1s"}),
     _worker("files without end", does=FILES, limits=SLOW),
     _worker("flood of output", does=STDOUT, limits=SLOW),
     _worker("flood of log", does=LOGGED, limits=SLOW),
-    _worker("flood of loggers", does=LOGGERS, limits=SLOW),
+    _worker("flood of loggers", slow=True, does=LOGGERS, limits=SLOW),
     _worker("flood of messages", does=SEND, limits=SLOW),
     _worker("flood of requests", does=ASK, limits=SLOW),
     _worker("huge reply", does=HUGE, codes=(LIMIT,), limits=SLOW),
-    _worker("nested reply", does=DEEP, codes=(NOT_DATA,), limits=SLOW),
-    _worker("sys.exit", does=SYS_EXIT, codes=(RAISED,)),
-    _worker("KeyboardInterrupt", does=INTERRUPT, codes=(RAISED,)),
+    _worker("nested reply", slow=True, does=DEEP, codes=(NOT_DATA,), limits=SLOW),
+    _worker("sys.exit", slow=True, does=SYS_EXIT, codes=(RAISED,)),
+    _worker("KeyboardInterrupt", slow=True, does=INTERRUPT, codes=(RAISED,)),
     _worker("exception that cannot be shown", does=EVERY_EXCEPTION, codes=(RAISED,)),
     _worker("segfault", does="import ctypes\nctypes.string_at(8)", codes=(DIED,), lives=False),
-    _worker("os._exit", does="import os\nos._exit(0)", codes=(DIED,), lives=False),
+    _worker("os._exit", slow=True, does="import os\nos._exit(0)", codes=(DIED,), lives=False),
     _wasm("endless loop", does=SPIN, codes=(OVERRAN,), limits=SHORT),
     _wasm("recursion", does=DEEPER, codes=(STACK_USED,)),
     _wasm("memory bomb", does=GROW, codes=(TRAPPED,), limits={"memory": "64MiB"}),
@@ -168,8 +171,10 @@ DOWN = "(func $deeper (result i64) (i64.add (call $deeper) (i64.const 1)))"
 
 
 async def load(system: hostcore.ModuleSystem, attack: Attack, name: str = NAME) -> None:
-    """Load the module that makes the attack."""
+    """Load the module that makes the attack, and the one that it is made on, if it is on any."""
     folder = Path(tempfile.mkdtemp(prefix="hostcore-attack-"))
+    if "victim" in attack.does and "victim" not in system.modules:
+        await system.load("victim", source=ModuleWriter(folder / "victim")(ECHO, "victim"))
     if attack.tier == "wasm":
         source = folder / "guest.wasm"
         spares = "(if (i32.eqz (local.get $1)) (then (return (i64.const 0))))"  # a message without a topic

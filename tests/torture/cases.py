@@ -158,7 +158,8 @@ DATA = (
                 "a_trap_in_shutdown_ends_it_all_the_same")),
     Case("storm of reloads", "a hundred at once; of dependents at once; under load",
          _tests("torture/test_meeting.py", "storm_of_reloads", "dependents_at_once")
-         + _tests("system/test_reload.py", "under_load") + _tests("system/test_cascade.py", "100_reloads_of_one_module"),
+         + _tests("system/test_reload.py", "under_load")
+         + _tests("system/test_cascade.py", "100_reloads_of_one_module"),
          _tests("torture/test_meeting.py", "storm_of_reloads", "dependents_at_once", "reload_under_load"),
          _tests("torture/test_meeting.py", "storm_of_reloads")
          + _tests("wasm/test_hostile_time.py", "a_reload_while_the_guest_waits")),

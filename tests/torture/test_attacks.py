@@ -11,7 +11,10 @@ from hostcore import errors
 pytestmark = pytest.mark.usefixtures("attack_folders")
 
 
-@pytest.mark.parametrize("key", BY_KEY)
+PARAMETERS = [pytest.param(attack.key, marks=pytest.mark.slow if attack.slow else []) for attack in ATTACKS]
+
+
+@pytest.mark.parametrize("key", PARAMETERS)
 async def test_attack(opened: Opened, key: str) -> None:
     """It ends with a reply or one of the errors that it may end with; the bystanders answer all the while."""
     attack = BY_KEY[key]

@@ -64,18 +64,21 @@ def below(pid: int) -> set[int]:
     return found - {pid}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-@pytest.mark.parametrize("hook", ["get_state", "restore_state"])
-@pytest.mark.parametrize("tier", ["native", "worker"])
-def test_ended_while_it_reloads(
-    cli: Cli, tmp_path: Path, request: pytest.FixtureRequest, tier: str, hook: str, number: signal.Signals
-) -> None:
+QUICK = ("worker", "restore_state", signal.SIGTERM)
+ENDS = [
+    pytest.param(tier, hook, number, marks=[] if (tier, hook, number) == QUICK else pytest.mark.slow)
+    for tier, numbers in {"native": [signal.SIGTERM], "worker": [signal.SIGTERM, signal.SIGKILL]}.items()
+    for hook in ("get_state", "restore_state")
+    for number in numbers
+]
+
+
+@pytest.mark.parametrize(("tier", "hook", "number"), ENDS)
+def test_ended_while_it_reloads(cli: Cli, tmp_path: Path, tier: str, hook: str, number: signal.Signals) -> None:
     """A host that is ended while a reload hangs ends, cleanly if it was asked to, with all its processes.
 
     Who has asked for the reload is told.
     """
-    if (tier, number) == ("native", signal.SIGKILL):
-        pytest.skip("nothing but the process itself is there to end")
     mark = tmp_path / "marks" / "hangs"
     body = BODY.replace("HOOK", hook).replace("MARK", str(mark)).replace("HANG", HANGS[tier])
     manifest = f'isolation = "{tier}"\npermissions = ["fs.write:{mark.parent}"]'

@@ -27,7 +27,8 @@ DOOR = "import gc\ndoor = next(o for o in gc.get_objects() if type(o).__name__ =
 TEXT = st.text(max_size=20)
 ANYTHING = st.builds(
     Carried, TEXT | st.sampled_from([name for name in dir(errors) if name.endswith("Error")]), TEXT,
-    st.lists(st.builds(Problem, TEXT, TEXT), max_size=3), TEXT, TEXT, TEXT, st.lists(TEXT, max_size=3).map(tuple), TEXT, TEXT,
+    st.lists(st.builds(Problem, TEXT, TEXT), max_size=3), TEXT, TEXT, TEXT, st.lists(TEXT, max_size=3).map(tuple),
+    TEXT, TEXT,
 )  # fmt: skip
 
 

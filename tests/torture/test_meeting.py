@@ -56,8 +56,7 @@ async def test_circle(opened: Opened, write: ModuleWriter, tmp_path: Path, order
         for name in ("first", "second", "guest"):
             with pytest.raises(errors.HostcoreError) as caught:
                 await soon(system.request(name, 1, timeout=20))
-            assert not isinstance(caught.value, errors.DeadlineError), name
-            print(repr(caught.value), str(caught.value))
+            assert "HC405" in str(caught.value) or "first" in str(caught.value), name
         assert all(info.state is hostcore.State.RUNNING for info in system.modules.values())
 
 

@@ -12,8 +12,9 @@ import signal
 import sys
 import textwrap
 from asyncio.subprocess import PIPE
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from support.distributions import libraries
@@ -100,7 +101,16 @@ CONTAINED = {
 """What a native module does -> what its request comes to."""
 
 
-@pytest.mark.parametrize("name", CONTAINED)
+QUICK = ("a stolen SIGALRM", "the end of all tasks")
+"""Each takes a host of its own; the others are left to those who have time."""
+
+
+def some(names: Iterable[str]) -> list[Any]:
+    """Return the names as parameters, most of them marked as slow."""
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", some(CONTAINED))
 async def test_contained(host, name: str) -> None:
     """The host lives through it: all others are answered, endless handlers broken, and it is undone with the module."""
     code, told = CONTAINED[name]
@@ -122,7 +132,7 @@ DEADLY = {
 """What a native module does -> the status that the program ends with."""
 
 
-@pytest.mark.parametrize("name", DEADLY)
+@pytest.mark.parametrize("name", some(DEADLY))
 async def test_not_contained(host, name: str) -> None:
     """A native module is trusted: this ends its host.  That is what is documented; no worker is left all the same."""
     code, status = DEADLY[name]
