@@ -28,6 +28,8 @@ from hostcore.messaging.deadlines import Deadlines
 
 _FILES = 256
 _FILE_SIZE = 1 << 30
+_OWN_MEMORY = 5 * 1024**2
+"""Bytes that the worker itself takes once it is confined: two threads' stacks, for imports and the guard, and buffers."""
 
 
 class WorkerHost:
@@ -118,7 +120,7 @@ class WorkerHost:
         return ()
 
     def _memory(self, job: Job) -> int | None:
-        return job.limits.memory
+        return None if job.limits.memory is None else job.limits.memory + _OWN_MEMORY
 
     def _inside_config(self, job: Job) -> dict[str, object]:
         """Return what the host within the worker is told."""
