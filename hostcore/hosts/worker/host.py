@@ -29,7 +29,7 @@ from hostcore.messaging.deadlines import Deadlines
 _FILES = 256
 _FILE_SIZE = 1 << 30
 _OWN_MEMORY = 5 * 1024**2
-"""Bytes that the worker itself takes once it is confined: two threads' stacks, for imports and the guard, and buffers."""
+"""Bytes that the worker itself takes once it is confined: the stacks of two threads, and buffers."""
 
 
 class WorkerHost:
