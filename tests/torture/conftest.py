@@ -72,7 +72,7 @@ def opened(tmp_path: Path, gate: Gate, notes: Notes, request: pytest.FixtureRequ
 
 @pytest.fixture
 def attack_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What attacks are loaded from lies in the test's own directory."""
+    """Temporary folders lie in the test's own directory."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
