@@ -356,6 +356,8 @@ class Modules:
         try:
             await self.unload(name, force=True, collect=False)
         except Exception:
+            if name not in self._parts.registry:
+                return  # somebody else was unloading it, and has done so
             log.exception("module %r could not be stopped in order", name)
             self._parts.registry.forget(name)
 
