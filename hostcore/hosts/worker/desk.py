@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context as Variables
 from typing import Any, Protocol, cast
 
@@ -60,12 +60,13 @@ class Desk:
     Attributes:
         context: The module's context, once it is initialised; what it asks for before or after is refused.
         delivery: The message that it is handling.
-        lines: The last lines of its log, for the case that it dies.
+        crashed: Hears, encoded, of guests that have died in it.
     """
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, limit: RateLimit) -> None:
         self.context: Context | None = None
         self.delivery: Delivery | None = None
+        self.crashed: Callable[[bytes], None] = lambda _: None
         self._name, self._loop, self._limit = name, loop, limit
         self._log = logging.getLogger(f"hostcore.module.{name}")
         self._tasks: dict[int, asyncio.Task[None]] = {}

@@ -193,6 +193,8 @@ class WorkerProcess:
         try:
             if frame.name == "log":
                 self.tail.add(f"{self._desk.log(frame.body)}\n".encode())
+            elif frame.name == "crashed":
+                self._desk.crashed(frame.body)
             elif frame.name == "ready" and not self.ready.done():
                 self.ready.set_result(_read_layers(frame.body))
         except READ_ERRORS:
