@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 
 from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
@@ -20,6 +20,7 @@ from hostcore.contract.versions import Capability
 from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
 from hostcore.hosts import faults
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job
+from hostcore.hosts.ending import to_its_end
 from hostcore.hosts.native import NativeHost
 from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
@@ -32,7 +33,6 @@ from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
 
 Described = tuple[Release, Manifest]
-T = TypeVar("T")
 _MORE_PASSES = 4
 """Bounds the passes of the collector over leaks: beside other threads each may find a little new garbage."""
 
@@ -292,27 +292,6 @@ async def _holders(instance: HostedInstance | None) -> tuple[str, ...]:
 
 def _held(instance: HostedInstance) -> tuple[str, ...]:
     return tuple(map(str, instance.holders()))
-
-
-async def to_its_end(work: Awaitable[T]) -> T:
-    """Await `work`; a cancellation in between takes effect when it has ended."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await wait_out(task)
-        raise
-
-
-async def wait_out(task: asyncio.Future[Any]) -> None:
-    """Wait until `task` has ended, after a cancellation: further ones change nothing, and what it raises is dropped."""
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            continue
-    if not task.cancelled():
-        task.exception()  # looked at: nobody else will, and the event loop would complain
 
 
 async def drain(cell: Cell, seconds: float) -> bool:

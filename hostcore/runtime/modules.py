@@ -13,10 +13,11 @@ from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.manifest import Manifest
 from hostcore.errors import HostcoreError, LifecycleError, LoadError, ResolutionError
 from hostcore.hosts import faults
+from hostcore.hosts.ending import to_its_end
 from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
-from hostcore.runtime.loading import Described, Loader, drain, to_its_end
+from hostcore.runtime.loading import Described, Loader, drain
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.planning import Planner
 from hostcore.runtime.registry import Copy, Record, Wish
@@ -356,6 +357,8 @@ class Modules:
         try:
             await self.unload(name, force=True, collect=False)
         except Exception:
+            if name not in self._parts.registry:
+                return  # somebody else was unloading it, and has done so
             log.exception("module %r could not be stopped in order", name)
             self._parts.registry.forget(name)
 

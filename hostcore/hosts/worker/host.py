@@ -11,6 +11,7 @@ from pathlib import Path
 from hostcore.contract.manifest import Limits
 from hostcore.errors import DeniedError, HostError
 from hostcore.hosts.base import Job, Refusal, Tools
+from hostcore.hosts.ending import to_its_end
 from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
 from hostcore.hosts.text import LINE
 from hostcore.hosts.worker import messages
@@ -66,7 +67,7 @@ class WorkerHost:
             await instance.load(self._told(job, log))
         except BaseException as exc:
             process.signal(signal.SIGKILL)  # whatever it is in the middle of
-            await instance.close()
+            await to_its_end(instance.close())
             if isinstance(exc, Refusal):
                 raise exc.error from None
             raise
