@@ -20,7 +20,7 @@ from hostcore.hosts.worker.instance import WorkerInstance
 from hostcore.hosts.worker.link import Gone
 from hostcore.hosts.worker.nursery import Nursery
 from hostcore.hosts.worker.process import WorkerProcess
-from hostcore.hosts.worker.sandbox.cage import MAPPED, Cage
+from hostcore.hosts.worker.sandbox.cage import LAYERS, MAPPED, Cage
 from hostcore.hosts.worker.sandbox.reading import default_read
 from hostcore.messaging.deadlines import Deadlines
 
@@ -34,6 +34,7 @@ class WorkerHost:
     inside = "native"
     """The host that runs the module within the worker."""
     mapped: int | None = MAPPED
+    layers: tuple[str, ...] = LAYERS
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -94,7 +95,7 @@ class WorkerHost:
             read=(*default_read(), *release.paths, *granted["fs.read"], *self._readable(job)),
             write=(str(folder), *granted["fs.write"]), mapped=self.mapped,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
-            processes=job.grants.allows("spawn", ""),
+            processes=job.grants.allows("spawn", ""), layers=self.layers,
         )  # fmt: skip
         return Order(
             name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},

@@ -1,0 +1,71 @@
+"""A bystander that is asked at a steady rate, and how late it answers.
+
+The requests go out when they are due, whether or not those before have been answered.  If the host was held up, they
+count from when they were due, so that what waited is not left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+from hostcore.errors import HostcoreError
+from hostcore.sdk.isolation.rows import Latency, latency_of
+
+if TYPE_CHECKING:
+    from hostcore.system import ModuleSystem
+
+_PERIOD = 0.0025
+_LATE = 0.002
+_PATIENCE = 10.0
+_FEWEST = 120
+
+
+class Steady:
+    """Asks one module again and again.
+
+    Attributes:
+        wrong: What went wrong with its answers.
+    """
+
+    def __init__(self, system: ModuleSystem, target: str) -> None:
+        self.target = target
+        self.wrong: list[str] = []
+        self._system = system
+        self._taken: list[float] = []
+        self._asked: set[asyncio.Task[None]] = set()
+        self._going = True
+        self._task = asyncio.create_task(self._go_on())
+
+    async def _go_on(self) -> None:
+        due = time.perf_counter()
+        for token in itertools.count():
+            if not self._going and token >= _FEWEST:
+                return
+            task = asyncio.create_task(self._ask(token, due))
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
+            due += _PERIOD
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
+    async def _ask(self, token: int, due: float) -> None:
+        sent = time.perf_counter()
+        began = due if sent - due > _LATE else sent
+        try:
+            answer = await self._system.request(self.target, {"token": token}, topic="hello", timeout=_PATIENCE)
+        except HostcoreError as error:
+            self.wrong.append(f"{self.target} did not answer: {error.code} {error.message}")
+            return
+        self._taken.append(time.perf_counter() - began)
+        if answer != token:
+            self.wrong.append(f"{self.target} answered {answer!r:.60} to {token}")
+
+    async def end(self) -> Latency:
+        """Ask no more, once there is enough to tell from; return what was measured."""
+        self._going = False
+        await self._task
+        if self._asked:
+            await asyncio.wait(self._asked)
+        return latency_of(self._taken)
