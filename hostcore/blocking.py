@@ -7,7 +7,7 @@ guard, which cannot interrupt C code; see `messaging.guard`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -17,11 +17,14 @@ from hostcore.errors import LifecycleError
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
+    from hostcore.contract.permissions import Permission
     from hostcore.messaging.bus import DeadLetter
     from hostcore.packages.discovery import Scan
     from hostcore.runtime.history import HistoryEntry
     from hostcore.runtime.modules import LoadOutcome
-    from hostcore.runtime.reports import ModuleInfo, ReloadReport
+    from hostcore.runtime.permits import GrantReport
+    from hostcore.runtime.refusals import Attempt
+    from hostcore.runtime.reports import GrantChange, ModuleInfo, ReloadReport
     from hostcore.system import ModuleSystem
 
 R = TypeVar("R")
@@ -124,6 +127,24 @@ class BlockingModuleSystem:
     def unload(self, name: str, *, force: bool = False) -> tuple[str, ...]:
         """Stop a module; see `ModuleSystem.unload`."""
         return self._portal.call(lambda: self._system.unload(name, force=force))
+
+    def grants(self, name: str) -> GrantReport:
+        """Return what a module asks for and has; see `ModuleSystem.grants`."""
+        return self._portal.call(lambda: self._system.grants(name))
+
+    def grant(
+        self, name: str, permissions: Iterable[str | Permission] | None = None, *, digest: str = ""
+    ) -> GrantChange:  # fmt: skip
+        """Agree to what a module asks for; see `ModuleSystem.grant`."""
+        return self._portal.call(lambda: self._system.grant(name, permissions, digest=digest))
+
+    def revoke(self, name: str, permissions: Iterable[str | Permission] | None = None) -> GrantChange:
+        """Take back what a module was granted; see `ModuleSystem.revoke`."""
+        return self._portal.call(lambda: self._system.revoke(name, permissions))
+
+    def refusals(self, name: str | None = None) -> list[Attempt]:
+        """Return what was refused, or would have been; see `ModuleSystem.refusals`."""
+        return self._system.refusals(name)
 
     @overload
     def request(self, target: str, payload: Payload[R], *, timeout: float | None = ...) -> R: ...

@@ -363,6 +363,27 @@ class EgressError(DeniedError):
         self.reason = reason
 
 
+class ConsentError(DeniedError):
+    """A module asks for permissions that nobody has agreed to yet.
+
+    Attributes:
+        module: Its name.
+        missing: The permissions, as text.
+    """
+
+    code = "HC603"
+
+    def __init__(self, module: str, missing: Sequence[str], *, hint: str = "", expected: str = "") -> None:
+        listed = ", ".join(missing)
+        super().__init__(f"{module!r} asks for what nobody has agreed to: {listed}", hint=hint, expected=expected)
+        self.module = module
+        self.missing = tuple(missing)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the error as plain data, with the module and what is missing."""
+        return {**super().as_data(), "module": self.module, "missing": list(self.missing)}
+
+
 class StoreError(HostcoreError):
     """The store of releases cannot do what was asked."""
 

@@ -71,7 +71,7 @@ def test_nothing_means_the_defaults(tmp_path, monkeypatch):
     assert config == HostConfig() == load_config({})
     assert (config.name, config.autoload, config.mailbox, config.guard) == ("default", True, 1024, "auto")
     assert (config.message_limit, config.state_limit) == (16 * 1024**2, 64 * 1024**2)
-    assert (config.request_timeout, config.blocked_after, config.policy.default) == (30.0, 0.1, "allow")
+    assert (config.request_timeout, config.blocked_after, config.policy.default) == (30.0, 0.1, "ask")
 
 
 def test_a_file_is_read_with_its_paths_anchored(tmp_path):

@@ -31,7 +31,7 @@ TREE = {
             "CallCycleError": {}, "NetworkError": {},
         },
         "HostError": {"WorkerDiedError": {}, "GuestTrapError": {}, "LimitError": {}},
-        "DeniedError": {"EgressError": {}},
+        "DeniedError": {"EgressError": {}, "ConsentError": {}},
         "StoreError": {"DigestError": {}, "ReleaseNotFoundError": {}, "SignatureError": {}},
         "ReloadError": {},
     }
@@ -51,6 +51,8 @@ def make(cls, message="text", **rest):
         return cls(Report())
     if cls is errors.EgressError:
         return cls("m", "h", 80, message, **rest)
+    if cls is errors.ConsentError:
+        return cls("m", [message], **rest)
     return cls("m", message, **rest) if issubclass(cls, errors.ModuleError) else cls(message, **rest)
 
 
@@ -107,7 +109,8 @@ def test_the_text_begins_with_the_code(cls):
 def test_the_exit_codes():
     """The command line ends with what the error's class says."""
     expected = {"ConfigError": 2, "NoHostError": 13, "ResolutionError": 11, "MissingError": 11, "ConflictError": 11,
-                "CycleError": 11, "DeniedError": 12, "EgressError": 12, "ReloadError": 10}  # fmt: skip
+                "CycleError": 11, "DeniedError": 12, "EgressError": 12, "ConsentError": 12,
+                "ReloadError": 10}  # fmt: skip
     assert {cls.__name__: cls.exit_code for cls in CLASSES if cls.exit_code != 1} == expected
 
 

@@ -32,6 +32,9 @@ COMMANDS = {
     "dev": Late("hostcore.cli.dev:dev", "Run the modules of a project and reload them as you edit."),
     "build": Late("hostcore.cli.build:build", "Build a project's modules as WebAssembly components."),
     "modules": Late("hostcore.cli.modules:modules", "List, load, reload, switch and talk to modules."),
+    "grant": Late("hostcore.cli.granting:grant", "Show what a module asks for, and grant it."),
+    "revoke": Late("hostcore.cli.granting:revoke", "Take back what a module was granted."),
+    "grants": Late("hostcore.cli.grants:grants", "List what modules ask for, have, and were refused."),
     "doctor": Late("hostcore.cli.doctor:doctor", "Look for what is wrong with this installation."),
     "demo": Late("hostcore.cli.demo:demo", "Show a host, three modules and a reload under load."),
 }

@@ -10,9 +10,10 @@ import click
 
 from hostcore.cli import output
 from hostcore.cli.commands import find_target, host_options, json_option
+from hostcore.cli.consenting import CONSENT, with_consent
 from hostcore.cli.values import parse_json, read_settings, seconds
 
-ROLLED_BACK = 10
+ROLLED_BACK, DENIED = 10, 12
 STATES = ("current", "last", "fresh")
 wait_option = click.option(
     "--timeout", callback=seconds, default="5m", metavar="TIME", help="How long to wait for the host (default: 5m)."
@@ -43,9 +44,14 @@ def load(
     limits = {} if limits_json is None else parse_json(limits_json.encode(), "--limits-json")
     params = {"name": name, "source": _absolute(source), "isolation": isolation,
               "config": read_settings(config_json, settings), "limits": limits}  # fmt: skip
-    client = find_target(config_file, host_name).client
-    with output.waiting(f"loading {name}; a WebAssembly guest is compiled the first time"):
-        result = client.call("modules.load", params, timeout=timeout)
+    target = find_target(config_file, host_name)
+
+    def work() -> dict[str, Any]:
+        with output.waiting(f"loading {name}; a WebAssembly guest is compiled the first time"):
+            result: dict[str, Any] = target.client.call("modules.load", params, timeout=timeout)
+        return result
+
+    result = with_consent(target, work, lambda _: None, ask=not as_json)
     module = result["module"]
     if as_json:
         output.emit(result)
@@ -92,13 +98,18 @@ def reload(
     """Replace running module NAME by its newest release, keeping its state and its mailbox.
 
     With --isolation the new copy moves to another host.  If it does not come up, the old one serves on, and the exit
-    code is 10.
+    code is 10; if it may not, as it asks for what nobody has agreed to, 12.
     """
     params = {"name": name, "source": _absolute(source), "isolation": isolation, "cascade": cascade, "state": state}
-    client = find_target(config_file, host_name).client
-    with output.waiting(f"reloading {name}"):
-        report = client.call("modules.reload", params, timeout=timeout)
-    return _reported(report, as_json=as_json)
+    target = find_target(config_file, host_name)
+
+    def work() -> dict[str, Any]:
+        with output.waiting(f"reloading {name}"):
+            result: dict[str, Any] = target.client.call("modules.reload", params, timeout=timeout)
+        return result
+
+    result = with_consent(target, work, _without_consent, ask=not as_json)
+    return _reported(result, as_json=as_json)
 
 
 @click.command()
@@ -139,7 +150,15 @@ def _reported(result: dict[str, Any], *, as_json: bool) -> int:
             output.problem(report["reason"])
             if report["traceback"]:
                 output.say(report["traceback"].rstrip(), error=True)
-    return ROLLED_BACK if report["rolled_back"] else 0
+    if not report["rolled_back"]:
+        return 0
+    return DENIED if report["code"].startswith("HC6") else ROLLED_BACK
+
+
+def _without_consent(result: dict[str, Any]) -> str | None:
+    """Return the module of a reload that was rolled back because nobody has agreed to what it asks for."""
+    report = result["report"]
+    return report["module"] if report["rolled_back"] and report["code"] == CONSENT else None
 
 
 def report_line(report: Mapping[str, Any]) -> str:

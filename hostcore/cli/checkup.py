@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hostcore import __version__
 from hostcore.cli.commands import find_config
@@ -19,8 +19,18 @@ from hostcore.errors import ConfigError, HostcoreError, NoHostError
 from hostcore.packages.discovery import Discovery, Scan
 from hostcore.packages.index import read_index
 
+if TYPE_CHECKING:
+    from hostcore.hosts.worker.sandbox.cage import Layer
+
 OLDEST = (3, 11)
 PATIENCE = 3.0
+
+_SANDBOX_HINTS = {
+    "namespaces": "let users make namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and "
+                  "kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container",
+    "landlock": "use Linux 5.13 or newer (6.12 for all of it), with 'landlock' among its lsm= modules",
+    "seccomp": "use a kernel with seccomp filters, on x86_64 or aarch64",
+}  # fmt: skip
 
 
 class Finding(NamedTuple):
@@ -54,7 +64,8 @@ def checks(config_file: Path | None, host_name: str | None) -> list[tuple[str, I
     scan = Discovery().scan()
     return [
         ("versions", _versions()), ("configuration", iter([configuration])), ("dependencies", _dependencies()),
-        ("guard", _guard(config)), ("webassembly", _webassembly(config)), ("directories", _directories(config)),
+        ("guard", _guard(config)), ("webassembly", _webassembly(config)), ("sandbox", _sandbox(config)),
+        ("directories", _directories(config)),
         ("index", _index(config)), ("discovery", _discovery(scan)), ("modules", _modules(config, scan)),
         ("host", _host(config)), ("generations", _generations()),
     ]  # fmt: skip
@@ -123,6 +134,32 @@ def _webassembly(config: HostConfig) -> Iterator[Finding]:
     else:
         yield Finding("webassembly", "note", f"guests are called on the plain path, which is slower: {reason}",
                       "install a wasmtime in the range that hostcore names, or set wasm.calls to 'auto'")  # fmt: skip
+
+
+def _sandbox(config: HostConfig) -> Iterator[Finding]:
+    from hostcore.hosts.worker.sandbox.probing import probe
+
+    yield from about_sandbox(probe(), config.policy.sandbox)
+
+
+def about_sandbox(layers: Mapping[str, Layer], demanded: str) -> Iterator[Finding]:
+    """Yield what workers are confined to here: the level, which must be at least `demanded`, and each layer."""
+    from hostcore.hosts.worker.sandbox.levels import LEVELS, at_least, lacking, level_of
+
+    reached, most = level_of(layers), LEVELS[-1]
+    text = f"level {reached!r} can be enforced on workers here"
+    if not at_least(reached, demanded):
+        missing = ", ".join(lacking(layers, demanded))
+        yield Finding("sandbox", "wrong", f"{text}, but policy.sandbox is {demanded!r}: {missing} cannot be had",
+                      "workers do not start: mend what the lines of these layers say, or lower it")  # fmt: skip
+    elif reached == most:
+        yield Finding("sandbox", "ok", text)
+    else:
+        missing = ", ".join(lacking(layers, most))
+        yield Finding("sandbox", "note", f"{text}, not {most!r}: {missing} cannot be had")
+    for name, layer in layers.items():
+        status, hint = ("ok", "") if layer.in_force else ("note", _SANDBOX_HINTS.get(name, ""))
+        yield Finding(f"sandbox: {name}", status, layer.detail, hint)
 
 
 def _directories(config: HostConfig) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def list_(config_file: Path | None, host_name: str | None, as_json: bool) -> Non
     if not found["modules"]:
         output.say("no modules: no installed distribution has an entry point in the group 'hostcore.modules'")
         return
-    headings = ("name", "state", "version", "gen", "host", "distribution", "summary")
+    headings = ("name", "state", "version", "gen", "host", "trust", "distribution", "summary")
     output.table(headings, [_cells(row) for row in found["modules"]])
 
 
@@ -41,7 +41,16 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     first_line = row["error"].partition("\n")[0]
     origin = row["source"] or row["distribution"]
     generation = str(row["generation"] or "")
-    return (row["name"], row["state"], row["version"], generation, row["host"], origin, first_line or row["summary"])
+    return (
+        row["name"],
+        row["state"],
+        row["version"],
+        generation,
+        row["host"],
+        row["trust"],
+        origin,
+        first_line or row["summary"],
+    )
 
 
 @click.command()

@@ -8,17 +8,17 @@ directory of the moment.
 * `files` finds and reads; `places` says where a host keeps its data.
 """
 
-from hostcore.config.files import BUILD, FILE, PYPROJECT, config_schema, find_config, load_config
+from hostcore.config.files import BUILD, FILE, POLICY, PYPROJECT, config_schema, find_config, load_config
 from hostcore.config.host import HostConfig, usual_limits
 from hostcore.config.modules import ModuleConfig
 from hostcore.config.places import cache_dir, runtime_dir, state_dir
-from hostcore.config.policy import PolicyConfig
+from hostcore.config.policy import PolicyConfig, TrustConfig
 from hostcore.config.reload import ReloadConfig
 from hostcore.config.wasm import WasmConfig
 from hostcore.config.worker import WorkerConfig
 
 __all__ = [
-    "BUILD", "FILE", "PYPROJECT", "HostConfig", "ModuleConfig", "PolicyConfig", "ReloadConfig", "WasmConfig",
-    "WorkerConfig", "cache_dir", "config_schema", "find_config", "load_config", "runtime_dir", "state_dir",
-    "usual_limits",
+    "BUILD", "FILE", "POLICY", "PYPROJECT", "HostConfig", "ModuleConfig", "PolicyConfig", "ReloadConfig", "TrustConfig",
+    "WasmConfig", "WorkerConfig", "cache_dir", "config_schema", "find_config", "load_config", "runtime_dir",
+    "state_dir", "usual_limits",
 ]  # fmt: skip

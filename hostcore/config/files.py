@@ -17,6 +17,8 @@ from hostcore.errors import ConfigError
 
 FILE = "hostcore.toml"
 PYPROJECT = "pyproject.toml"
+POLICY = "policy.toml"
+"""May stand beside either, and is then their table `policy`."""
 BUILD = "build"
 """The table in a `pyproject.toml` that is about building the project's modules, not about a host."""
 
@@ -59,8 +61,21 @@ def config_schema() -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> HostConfig:
+    document = _read(path)
+    at: KeyPath = ("tool", "hostcore") if path.name == PYPROJECT else ()
+    table = _table(document, at)
+    if at and isinstance(table, Mapping):
+        table = {key: value for key, value in table.items() if key != BUILD}
+    where: Callable[[KeyPath], str] = document.where
+    beside = path.with_name(POLICY)
+    if isinstance(table, Mapping) and os.path.lexists(beside):
+        table, where = _with_policy(dict(table), (*at, "policy"), document, _read(beside))
+    return _checked(table, at, where, path.absolute().parent)
+
+
+def _read(path: Path) -> Document:
     try:
-        document = read_document(path)
+        return read_document(path)
     except Unreadable as error:
         problem = error.problem
         if path.is_dir():
@@ -68,11 +83,22 @@ def _from_file(path: Path) -> HostConfig:
         elif not path.exists():
             problem = problem._replace(hint="create it, or name no file to have the defaults")
         raise ConfigError(problems=[problem]) from None
-    at: KeyPath = ("tool", "hostcore") if path.name == PYPROJECT else ()
-    table = _table(document, at)
-    if at and isinstance(table, Mapping):
-        table = {key: value for key, value in table.items() if key != BUILD}
-    return _checked(table, at, document.where, path.absolute().parent)
+
+
+def _with_policy(
+    table: dict[str, Any], at: KeyPath, document: Document, policy: Document
+) -> tuple[dict[str, Any], Callable[[KeyPath], str]]:
+    """Return the configuration with the policy of a file of its own, and where each key of the two stands."""
+    if "policy" in table:
+        raise ConfigError(
+            f"the policy stands in two places: here, and in {policy.name!r}", where=document.where(at),
+            hint="keep one of the two; neither comes before the other",
+        )  # fmt: skip
+
+    def where(path: KeyPath) -> str:
+        return policy.where(path[len(at) :]) if path[: len(at)] == at else document.where(path)
+
+    return {**table, "policy": policy.data}, where
 
 
 def _table(document: Document, at: KeyPath) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,9 +14,13 @@ from hostcore.config.reload import ReloadConfig
 from hostcore.config.wasm import WasmConfig
 from hostcore.config.worker import WorkerConfig
 from hostcore.contract.checking import doc
+from hostcore.contract.documents import KeyPath
+from hostcore.contract.isolation import gives_less
 from hostcore.contract.manifest import Entries, Limits, ModuleName
+from hostcore.contract.patterns import fits
 from hostcore.contract.spec import HOOKS
 from hostcore.contract.units import Duration, Size
+from hostcore.errors import Problem
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +49,16 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     policy: Annotated[PolicyConfig, doc("What modules are allowed.")] = PolicyConfig()
     wasm: Annotated[WasmConfig, doc("How WebAssembly modules are compiled.")] = WasmConfig()
     worker: Annotated[WorkerConfig, doc("How worker processes are run.")] = WorkerConfig()
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, Problem]]:
+        """Yield each module that is told to run in a host which the policy forbids for it."""
+        for name, module in self.modules.items():
+            for pattern, floor in self.policy.isolate.items():
+                if module.isolation is not None and fits(name, [pattern]) and gives_less(module.isolation, floor):
+                    yield ("modules", name, "isolation"), Problem(
+                        f"isolation {module.isolation!r} is weaker than {floor!r}, which policy.isolate demands",
+                        hint=f"correct either this, or policy.isolate.{pattern}",
+                    )  # fmt: skip
 
 
 def usual_limits(config: HostConfig) -> Limits:

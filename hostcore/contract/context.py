@@ -58,7 +58,6 @@ class Context:
         self.config = dict(config)
         self.log = logging.getLogger(f"hostcore.module.{name}")
         self._ports: Ports | None = ports
-        self._kv: Store | None = None
 
     def __repr__(self) -> str:
         return f"<Context {self.name} {self.version} #{self.generation}{'' if self._ports else ' closed'}>"
@@ -134,11 +133,8 @@ class Context:
     @property
     def kv(self) -> Store:
         """The module's own persistent store: small plain values that outlive reloads and restarts."""
-        if self._kv is None:
-            self._kv = self._open().open_store()
-        return self._kv
+        return self._open().open_store()
 
     def close(self) -> None:
         """Cut the context off; the host calls this when the generation has shut down."""
         self._ports = None
-        self._kv = None

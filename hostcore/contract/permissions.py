@@ -11,6 +11,7 @@ never stands for an address, nor the other way round.  Others match to the lette
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from hostcore.contract.topics import includes, is_pattern
@@ -77,6 +78,20 @@ class Permission:
 
     def __repr__(self) -> str:
         return f"Permission({str(self)!r})"
+
+
+def growth(asked: Iterable[Permission], had: Iterable[Permission]) -> tuple[Permission, ...]:
+    """Return what is asked and no permission in `had` covers; each stands for itself, several never add up to one."""
+    known = tuple(had)
+    return tuple(each for each in asked if not any(other.covers(each) for other in known))
+
+
+def narrowed(granted: Iterable[Permission], asked: Iterable[Permission]) -> tuple[Permission, ...]:
+    """Return what is both granted and asked: of two that overlap, the narrower one."""
+    given, wanted = tuple(granted), tuple(asked)
+    kept = [each for each in wanted if any(other.covers(each) for other in given)]
+    kept += [each for each in given if any(other.covers(each) for other in wanted)]
+    return tuple(dict.fromkeys(kept))
 
 
 def _checked_target(kind: str, target: str) -> str:

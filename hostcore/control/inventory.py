@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from hostcore.config import HostConfig, ModuleConfig, cache_dir, state_dir
+from hostcore.contract.isolation import joined
 from hostcore.contract.manifest import Manifest, read_manifest
+from hostcore.contract.permissions import growth
 from hostcore.errors import HostcoreError, UnknownModuleError, did_you_mean
 from hostcore.packages.discovery import Scan
 from hostcore.packages.entries import Entry
@@ -24,6 +26,10 @@ from hostcore.packages.guests import names_guest
 from hostcore.packages.locating import Release, find_manifest, locate
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.isolating import needed_host
+from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, Asker, Policy
+
+if TYPE_CHECKING:
+    from hostcore.runtime.consents import Consent
 
 INSTALLED, DISABLED, BROKEN, NOT_FOUND = "installed", "disabled", "broken", "not found"
 
@@ -60,6 +66,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         distribution: The distribution's name.
         summary: One line of its manifest.
         host: What runs it, or would.
+        trust: Why it may do what it may, or would: "trusted (in process)", "trusted (policy)", "granted", "observed",
+            "confined"; "not granted": somebody has to agree first.
         activate: "startup" or "on-demand".
         provides: Its capabilities.
         requires: What it requires.
@@ -82,6 +90,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str = ""
     summary: str = ""
     host: str = "native"
+    trust: str = ""
     activate: str = "startup"
     provides: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
@@ -214,20 +223,55 @@ class Inventory:
             "state": DISABLED if not enabled else BROKEN if error else INSTALLED,
             **_identity(release or entry),
             "summary": manifest.summary,
-            "host": settings.isolation or needed_host(manifest, guest=_is_guest(release or entry)),
+            "host": settings.isolation or self._host(release or entry, manifest),
             "activate": settings.activate or manifest.activate,
             "provides": tuple(map(str, manifest.provides)),
             "requires": tuple(map(str, manifest.requires)),
             "error": str(error) if error else "",
         }
+        values["trust"] = self._trust(name, str(values.get("distribution", "")), values["host"], manifest)
         live = self.live.get(name)
         if live is not None:
             told = {key: value for key, value in live.info.items() if key in Row.__struct_fields__}
-            kept = {key for key in ("version", "distribution", "source", "provides", "requires") if not told[key]}
+            kept = {
+                key
+                for key in ("version", "distribution", "source", "trust", "provides", "requires")
+                if not told.get(key)
+            }
             values |= {key: value for key, value in told.items() if key not in kept}
             if live.release is not None:
                 values["editable"] = live.release.editable
         return Row(**{**values, "name": name, "enabled": enabled})
+
+    def _host(self, found: Release | Entry | None, manifest: Manifest) -> str:
+        """Return the host that a module gets if nobody asks for another one."""
+        needed = needed_host(manifest, guest=_is_guest(found))
+        if found is None:
+            return needed
+        return joined(needed, self._policy.floor(Asker(found.name, found.distribution)))
+
+    def _trust(self, name: str, distribution: str, host: str, manifest: Manifest) -> str:
+        """Return why a module may do what it may, without a look at the files of its release."""
+        bounds = self._policy.bounds(Asker(name, distribution), host, manifest.permissions)
+        if self._policy.observes(name):
+            return OBSERVED
+        if not bounds.consent:
+            return bounds.trust
+        decided = [consent.asked for consent in self._consents if consent.module == name]
+        return NOT_GRANTED if not decided or growth(manifest.permissions, decided[-1]) else bounds.trust
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return Policy.configured(self.config.policy)
+
+    @cached_property
+    def _consents(self) -> tuple[Consent, ...]:
+        from hostcore.runtime.consents import Consents  # most lists need none
+
+        try:
+            return Consents(lambda: state_dir(self.config)).all()
+        except HostcoreError:  # nothing of it counts, as a load will say
+            return ()
 
     def details(self, name: str) -> dict[str, Any]:
         """Return all that is known of module `name` as plain data: its row, and what its manifest declares.

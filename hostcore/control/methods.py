@@ -14,10 +14,22 @@ import msgspec
 
 from hostcore import __version__
 from hostcore.config import state_dir
-from hostcore.control import explaining
+from hostcore.control import explaining, granting
 from hostcore.control.inventory import Inventory, Live
 from hostcore.control.protocol import VERSION
-from hostcore.control.requests import Call, Load, Named, Nothing, Reload, Rollback, Send, Unload, read_parameters
+from hostcore.control.requests import (
+    Call,
+    Change,
+    Load,
+    Named,
+    Nothing,
+    Perhaps,
+    Reload,
+    Rollback,
+    Send,
+    Unload,
+    read_parameters,
+)
 from hostcore.control.server import Method
 from hostcore.control.switching import switch
 from hostcore.generations import installed
@@ -58,6 +70,11 @@ class Methods:
             _method("modules.leaks", Named, self._leaks),
             _method("modules.enable", Named, self._enable),
             _method("modules.disable", Named, self._disable),
+            _method("grants.list", Nothing, self._grants),
+            _method("grants.diff", Named, self._diff),
+            _method("grants.grant", Change, self._grant),
+            _method("grants.revoke", Change, self._revoke),
+            _method("grants.refusals", Perhaps, self._refusals),
             _method("modules.call", Call, self._call),
             _method("modules.send", Send, self._send),
         ))  # fmt: skip
@@ -147,6 +164,23 @@ class Methods:
     async def _switch(self, name: str, on: bool) -> Any:
         async with self._switching:
             return await self._look(lambda inventory: switch(inventory, name, on=on))
+
+    # --- grants ------------------------------------------------------------------------------------------------
+
+    async def _grants(self, _: Nothing) -> Any:
+        return await self._look(lambda inventory: granting.listed(inventory, self._system.permits))
+
+    async def _diff(self, params: Named) -> Any:
+        return await self._look(lambda inventory: granting.shown(inventory, self._system.permits, params.name))
+
+    async def _grant(self, params: Change) -> Any:
+        return await self._system.grant(params.name, params.permissions, digest=params.digest)
+
+    async def _revoke(self, params: Change) -> Any:
+        return await self._system.revoke(params.name, params.permissions)
+
+    async def _refusals(self, params: Perhaps) -> Any:
+        return {"attempts": self._system.refusals(params.name)}
 
     # --- messages ----------------------------------------------------------------------------------------------
 

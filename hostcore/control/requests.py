@@ -10,7 +10,7 @@ import msgspec
 
 from hostcore.contract.checking import check
 from hostcore.contract.documents import KeyPath, show_path
-from hostcore.contract.manifest import Isolation, ModuleName
+from hostcore.contract.manifest import Asked, Isolation, ModuleName
 from hostcore.contract.units import Duration
 from hostcore.control.protocol import BAD_PARAMETERS, BAD_REQUEST, OTHER_VERSION, VERSION, Id
 from hostcore.errors import ControlError, Problem
@@ -70,6 +70,19 @@ class Reload(Named, frozen=True, kw_only=True):
     cascade: bool = False
     state: Literal["current", "last", "fresh"] = "current"
     why: str = "asked"
+
+
+class Change(Named, frozen=True, kw_only=True):
+    """What a module is granted, or what is taken back; None: all of it.  `digest` is that of the release looked at."""
+
+    permissions: tuple[Asked, ...] | None = None
+    digest: str = ""
+
+
+class Perhaps(msgspec.Struct, frozen=True, kw_only=True):
+    """A module, or all."""
+
+    name: ModuleName | None = None
 
 
 class Rollback(Named, frozen=True, kw_only=True):

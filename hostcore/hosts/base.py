@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Grants(Protocol):
-    """What one module may do: all that a host lets it reach is checked against this."""
+    """What one module may do; `hostcore.contract.grants.ModuleGrants` is it, and says more of each question."""
 
     @property
     def granted(self) -> tuple[Permission, ...]:
@@ -28,11 +28,35 @@ class Grants(Protocol):
 
     @property
     def everything(self) -> bool:
-        """Whether there are no bounds; never so for a module in a sandbox."""
+        """Whether there are no bounds; never so for a module outside of the host's process."""
         ...
 
     def allows(self, kind: str, target: str) -> bool:
-        """Tell whether `kind:target` is granted; `target` is "" for kinds without one."""
+        """Tell whether the module may do `kind:target`; `target` is "" for kinds without one."""
+        ...
+
+    def require(self, kind: str, target: str) -> None:
+        """Make sure of the same; raises DeniedError."""
+        ...
+
+    def has(self, kind: str, target: str) -> bool:
+        """Tell the same as `allows`, for who only wants to know."""
+        ...
+
+    def given(self, kind: str, target: str) -> bool:
+        """Tell whether `kind:target` is granted, also for a module that is observed, and refused nothing."""
+        ...
+
+    def names(self, kind: str, target: str) -> bool:
+        """Tell whether a grant names `kind:target` itself, and not just everything of its kind."""
+        ...
+
+    def targets(self, kind: str) -> frozenset[str]:
+        """Return the targets that are granted of a kind."""
+        ...
+
+    def advice(self, kind: str, target: str) -> str:
+        """Return what is to be done for the module to have `kind:target`."""
         ...
 
 
@@ -42,7 +66,8 @@ class Job(NamedTuple):
     `grants` is what the module may do, for what a host has to set up before any of its code runs.  `hook_time` is the
     seconds that a hook may take where `limits` say nothing; `load_time` those for the import.  `kept` is what
     `HostedInstance.keep` of a copy before gave, to be made again although its files may have changed.  `state_version`
-    is the version of the shape that the release gives its state.
+    is the version of the shape that the release gives its state.  `sandbox` is the weakest sandbox of the operating
+    system that a worker may run in, as in `[policy] sandbox`; whoever cannot give it refuses to load.
     """
 
     release: Release
@@ -55,6 +80,7 @@ class Job(NamedTuple):
     grants: Grants
     kept: Any = None
     state_version: int = 1
+    sandbox: str = "none"
 
 
 class Crash(NamedTuple):

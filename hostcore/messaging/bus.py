@@ -4,8 +4,7 @@
 without a task, a future or a timer; every hop of the event loop costs more than all the rest.  At most `BUDGET`
 such direct calls run in one pass of the loop, so that a tight loop of requests cannot starve it.
 
-Every sender presents its `Sender`: a name and the grants that its permissions were checked into.  That is the one
-place where a permission to talk is checked.
+Every sender presents its `Sender`: a name, and the grants that decide what it may say to whom.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from typing import Any, NamedTuple, Protocol
 
 from packaging.version import Version
 
+from hostcore.contract.grants import reserved
 from hostcore.contract.messages import Envelope, Message, Payload
 from hostcore.contract.topics import RESERVED, is_topic
 from hostcore.contract.versions import Capability
 from hostcore.errors import (
     CallCycleError,
     ContractError,
-    DeniedError,
     StoppedError,
     UnknownModuleError,
     did_you_mean,
@@ -51,8 +50,8 @@ _now = time.monotonic
 class Grants(Protocol):
     """What one sender may do."""
 
-    def allows(self, kind: str, target: str) -> bool:
-        """Tell whether permission `kind:target` is granted."""
+    def require(self, kind: str, target: str) -> None:
+        """Make sure that it may do `kind:target`; raises DeniedError."""
         ...
 
 
@@ -206,8 +205,7 @@ class Bus:
             cell = await self._locate(target, timeout, delivery)
             now = _now()
             timeout = deadline - now
-        if not sender.grants.allows("bus.request", cell.name):
-            raise self._denied(sender, "bus.request", cell.name)
+        sender.grants.require("bus.request", cell.name)
         if delivery is not None and not delivery.active:
             delivery = None
         if delivery is not None and delivery.envelope.deadline < deadline:
@@ -292,8 +290,7 @@ class Bus:
         timeout = self.request_timeout if timeout is None else timeout
         delivery = current.get()
         cell = self.cells.get(target) or await self._locate(target, timeout, delivery)
-        if not sender.grants.allows("bus.send", cell.name):
-            raise self._denied(sender, "bus.send", cell.name)
+        sender.grants.require("bus.send", cell.name)
         envelope = self._seal(sender, cell.name, payload, topic, inf, delivery, "handle_message")
         await self._enqueue(cell, envelope, None, timeout)
 
@@ -302,8 +299,7 @@ class Bus:
         cell = self.cells.get(target)
         if cell is None or not cell.has_room:
             return False
-        if not sender.grants.allows("bus.send", cell.name):
-            raise self._denied(sender, "bus.send", cell.name)
+        sender.grants.require("bus.send", cell.name)
         envelope = self._seal(sender, cell.name, payload, topic, inf, current.get(), "handle_message")
         return cell.put(envelope, None)
 
@@ -322,8 +318,9 @@ class Bus:
         """
         if not isinstance(topic, str):
             raise TypeError(f"a topic is text, not {type(topic).__name__}")
-        if topic.startswith(RESERVED) or not sender.grants.allows("bus.send", topic):
-            raise self._denied(sender, "bus.send", topic)
+        if topic.startswith(RESERVED):
+            raise reserved(sender.name, topic)
+        sender.grants.require("bus.send", topic)
         if not is_topic(topic):
             raise ContractError(sender.name, f"{topic!r} is not a topic", hint="words with dots between, no wildcards")
         return self._fan_out(self._seal(sender, topic, payload, topic, inf, current.get(), "handle_message"))
@@ -397,14 +394,6 @@ class Bus:
         parent = delivery.envelope
         trail = (*parent.trail, parent.target) if delivery.active else ()
         return Envelope(number, sender.name, target, topic, schema, data, deadline, trail, parent.trace, hook)
-
-    def _denied(self, sender: Sender, kind: str, target: str) -> DeniedError:
-        if target.startswith(RESERVED):
-            return DeniedError(f"{sender.name!r} may not publish {target!r}: 'hostcore.' topics are the host's own")
-        return DeniedError(
-            f"{sender.name!r} has no permission '{kind}:{target}'",
-            hint=f'ask for it in module.toml: permissions = ["{kind}:{target}"], and have it granted',
-        )
 
     def close(self) -> None:
         """Answer everybody who still waits, stop the timer, and end every listener's iteration."""

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from hostcore.contract.permissions import Permission
 from hostcore.errors import EgressError, NetworkError
 from hostcore.hosts.base import Grants
 
@@ -94,7 +93,7 @@ class Gate:
         if not self._grants.allows("net", target):
             raise EgressError(
                 self._module, host, port, f"it has no permission 'net:{target}'",
-                hint=f'ask for it in module.toml: permissions = ["net:{target}"], and have it granted',
+                hint=self._grants.advice("net", target),
             )  # fmt: skip
         found = await self._look_up(host, port)
         refused = {address: why for address in found if (why := self._why_not(host, address, port))}
@@ -124,19 +123,11 @@ class Gate:
     def _why_not(self, host: str, address: Address, port: int) -> str:
         """Return what kind of address it is that the module may not connect to, or ""."""
         kind = "" if self._grants.everything else not_public(address)
-        if not kind or self._named(authority(str(address), port)):
+        if not kind or self._grants.names("net", authority(str(address), port)):
             return ""
-        if host == LOCALHOST and address.is_loopback and self._named(authority(host, port)):
+        if host == LOCALHOST and address.is_loopback and self._grants.names("net", authority(host, port)):
             return ""
         return kind
-
-    def _named(self, target: str) -> bool:
-        """Tell whether a grant names `target` itself, and not just everything."""
-        try:
-            asked = Permission(f"net:{target}")
-        except ValueError:
-            return False  # an address with a zone
-        return any(granted.target != "*" and granted.covers(asked) for granted in self._grants.granted)
 
 
 def _address(text: str) -> Address | None:

@@ -1,27 +1,14 @@
 """Isolation: which host runs a release, decided from what it is, what its manifest needs and what was asked.
 
-    host         own process   sandbox      runs
-    native       no            no           Python code in the host's own process
-    worker       yes           no           Python code
-    wasm         no            yes          a WebAssembly guest
-    wasm+worker  yes           yes          a WebAssembly guest
-
-Whoever asks can only tighten: the host has to give everything that the release needs.
+Whoever asks can only tighten: the host has to give everything that the release needs, and what the policy demands.
 """
 
 from __future__ import annotations
 
+from hostcore.contract.isolation import NATIVE, gives_less, joined
 from hostcore.contract.manifest import Manifest
-from hostcore.errors import LoadError
+from hostcore.errors import DeniedError, LoadError
 from hostcore.packages.locating import Release
-
-GIVES: dict[str, frozenset[str]] = {
-    "native": frozenset(),
-    "worker": frozenset({"process"}),
-    "wasm": frozenset({"sandbox"}),
-    "wasm+worker": frozenset({"process", "sandbox"}),
-}
-"""Host -> what it puts between a module and the rest; nothing is known of a host that is not ours."""
 
 
 def is_sandboxed(host: str) -> bool:
@@ -37,23 +24,30 @@ def needed_host(manifest: Manifest, *, guest: bool) -> str:
     return needed
 
 
-def choose_host(release: Release, manifest: Manifest, asked: str | None) -> str:
+def choose_host(release: Release, manifest: Manifest, asked: str | None, floor: str = NATIVE) -> str:
     """Return the host for a release.
 
     Args:
         release: The release.
         manifest: Its manifest.
-        asked: The host that was asked for; None: the one that it needs.
+        asked: The host that was asked for; None: the weakest that will do.
+        floor: The weakest host that the policy allows for it.
 
     Raises:
         LoadError: What was asked for is weaker than what it needs, or it has no guest to put into a sandbox (HC209).
+        DeniedError: What was asked for is weaker than what the policy demands (HC604).
     """
     needed = needed_host(manifest, guest=release.is_guest)
-    host = needed if asked is None else asked
-    if not GIVES.get(host, frozenset()) >= GIVES[needed]:
+    host = joined(needed, floor) if asked is None else asked
+    if gives_less(host, needed):
         raise _refused(
             release, f"isolation {host!r} is weaker than {needed!r}, which it needs",
             "leave isolation out, or ask for a stronger one",
+        )  # fmt: skip
+    if gives_less(host, floor):
+        raise DeniedError(
+            f"{release.name!r} may not run in the host {host!r}: the policy demands {floor!r} or a stronger one",
+            code="HC604", hint="leave isolation out; or trust it, or correct policy.isolation and policy.isolate",
         )  # fmt: skip
     if is_sandboxed(host) and not release.wasm:
         raise _refused(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ KEY_LIMIT = 512
 
 
 class KeyValueStore:
-    """The store of one module; opened when first used."""
+    """The store of one module; opened when first used.
 
-    def __init__(self, directory: Path, module: str) -> None:
+    `check` is called before everything that is done with it, and raises if the module may not any more.
+    """
+
+    def __init__(self, directory: Path, module: str, check: Callable[[], None] = lambda: None) -> None:
         self._module = module
+        self._check = check
         # The digest keeps names apart that differ only in case or in letters that a file name cannot have.
         digest = hashlib.blake2b(module.encode(), digest_size=4).hexdigest()
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in module)
@@ -56,6 +61,7 @@ class KeyValueStore:
 
     def keys(self) -> list[str]:
         """Return all keys, sorted."""
+        self._check()
         return [row[0] for row in self._db.execute("SELECT key FROM kv ORDER BY key")]
 
     def close(self) -> None:
@@ -63,6 +69,7 @@ class KeyValueStore:
         self._db.close()
 
     def _checked(self, key: str) -> str:
+        self._check()
         if not isinstance(key, str) or not 0 < len(key) <= KEY_LIMIT:
             raise ContractError(self._module, f"a key is text of 1 to {KEY_LIMIT} characters, not {key!r:.80}")
         return key

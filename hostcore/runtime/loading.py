@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
+from hostcore.contract.isolation import GIVES
 from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.contract.versions import Capability
 from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
@@ -25,7 +26,6 @@ from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
 from hostcore.runtime.collecting import Collector
 from hostcore.runtime.history import Remains
-from hostcore.runtime.isolating import GIVES, choose_host, is_sandboxed
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
@@ -73,7 +73,7 @@ class Loader:
     # --- making ------------------------------------------------------------------------------------------------
 
     async def prepare(
-        self, record: Record, wish: Wish, described: Described, kept: Any = None, *,
+        self, record: Record, wish: Wish, described: Described, kept: Any = None, *, digest: str = "",
         dropped: Callable[[Remains], object] = lambda _: None,
     ) -> Copy:  # fmt: skip
         """Import a new copy of a module, check its hooks, and initialise it, beside whatever serves now.
@@ -83,6 +83,7 @@ class Loader:
             wish: How it was asked for.
             described: Its release and manifest.
             kept: What a generation before was made of, to be made again.
+            digest: The digest of its release, whose files may be others by now.
             dropped: Called with what is left of a copy that was imported and could not be initialised.
 
         Raises:
@@ -93,11 +94,10 @@ class Loader:
         limits = manifest.limits.merged(settings.limits).merged(wish.limits)
         limits = limits.bounded(self._parts.policy.ceiling, usual_limits(self._parts.config))
         config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
-        host = choose_host(release, manifest, wish.isolation or settings.isolation)
-        asked = manifest.permissions if is_sandboxed(host) else None
-        grants = self._parts.policy.grants_for(record.name, asked)
+        host = self._parts.permits.host_for(release, manifest, wish.isolation or settings.isolation)
+        permit = await self._parts.permits.admit(release, manifest, host, digest)
         record.generations += 1
-        copy = Copy(record.generations, wish, release, manifest, limits, host, grants)
+        copy = Copy(record.generations, wish, release, manifest, limits, host, permit)
         copy.instance = await self._host(host, release).load(self._job(copy, kept))
         try:
             await self._initialize(record, copy, config)
@@ -120,6 +120,7 @@ class Loader:
             grants=copy.grants,
             kept=kept,
             state_version=copy.manifest.state_version,
+            sandbox=self._parts.policy.sandbox,
         )
 
     def _host(self, name: str, release: Release) -> Host:
@@ -205,9 +206,13 @@ class Loader:
         cell.swap(copy.instance)
         cell.capacity = copy.limits.mailbox or self._parts.config.mailbox
         self._parts.bus.provide(record.name, tuple(map(Capability, copy.provides)))
+        copy.subscribed = {pattern for pattern in copy.subscribed if copy.grants.has("bus.subscribe", pattern)}
         subscriptions = self._parts.bus.subscriptions
         for pattern in (old.subscribed - copy.subscribed) if old is not None else ():
             subscriptions.remove(pattern, cell)
+        for pattern in subscriptions.of(cell):  # what was subscribed while serving outlives a reload, if it may
+            if not copy.grants.has("bus.subscribe", pattern):
+                subscriptions.remove(pattern, cell)
         for pattern in sorted(copy.subscribed):
             subscriptions.add(pattern, cell)
         self._ports[copy].serving = True

@@ -12,6 +12,7 @@ from hostcore.messaging.bus import Bus
 from hostcore.packages.discovery import Discovery
 from hostcore.runtime.events import Events
 from hostcore.runtime.history import Histories
+from hostcore.runtime.permits import Permits
 from hostcore.runtime.policy import Policy
 from hostcore.runtime.registry import Registry
 
@@ -23,6 +24,7 @@ class Parts(NamedTuple):
     bus: Bus
     events: Events
     policy: Policy
+    permits: Permits
     registry: Registry
     histories: Histories
     discovery: Discovery

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hostcore.contract.permissions import Permission
 from hostcore.contract.topics import is_pattern
-from hostcore.errors import ContractError, DeniedError, UnknownModuleError, did_you_mean
+from hostcore.errors import ContractError, UnknownModuleError, did_you_mean
 from hostcore.hosts.base import Grants
 from hostcore.messaging import wire
 from hostcore.messaging.bus import Bus, Sender
@@ -73,7 +74,7 @@ class ModulePorts:
         What is subscribed in `initialize` belongs to this copy and takes effect when it begins to serve; what is
         subscribed later belongs to the module and outlives a reload.
         """
-        self._require("bus.subscribe", pattern)
+        self._grants.require("bus.subscribe", pattern)
         if self.serving:
             self._bus.subscriptions.add(pattern, self._cell)
         elif is_pattern(pattern):
@@ -93,11 +94,11 @@ class ModulePorts:
             asked = Permission(permission)
         except ValueError as exc:
             raise ContractError(self._sender.name, str(exc)) from None
-        return self._sender.grants.allows(asked.kind, asked.target)
+        return self._grants.has(asked.kind, asked.target)
 
     async def invoke(self, capability: str, operation: str, arguments: dict[str, Any]) -> Any:
         """See `Context.invoke`.  Arguments and result are encoded, as everywhere between modules and host."""
-        self._require("cap", capability)
+        self._grants.require("cap", capability)
         service = self._service(capability)
         method = None if operation.startswith("_") else getattr(service, operation, None)
         if not callable(method):
@@ -131,9 +132,11 @@ class ModulePorts:
 
     def open_store(self) -> KeyValueStore:
         """Return the module's key-value store."""
-        self._require("kv", "")
+        self._grants.require("kv", "")
         if self._store is None:
-            self._store = KeyValueStore(self._kv_directory(), self._sender.name)
+            self._store = KeyValueStore(
+                self._kv_directory(), self._sender.name, partial(self._grants.require, "kv", "")
+            )
         return self._store
 
     async def close(self) -> None:
@@ -143,11 +146,3 @@ class ModulePorts:
         if self._store is not None:
             self._store.close()
             self._store = None
-
-    def _require(self, kind: str, target: str) -> None:
-        if not self._sender.grants.allows(kind, target):
-            wanted = f"{kind}:{target}" if target else kind
-            raise DeniedError(
-                f"{self._sender.name!r} has no permission {wanted!r}",
-                hint=f'ask for it in module.toml: permissions = ["{wanted}"], and have it granted',
-            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hostcore.contract.grants import ALL
 from hostcore.contract.messages import Envelope
 from hostcore.errors import HookError, HostcoreError, ModuleError
 from hostcore.hosts import faults
@@ -9,7 +10,6 @@ from hostcore.hosts.base import HostedInstance
 from hostcore.messaging.bus import HOST, Sender
 from hostcore.messaging.cell import Cell
 from hostcore.runtime.parts import Parts
-from hostcore.runtime.policy import ALL
 from hostcore.runtime.registry import Copy
 
 

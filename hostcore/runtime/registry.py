@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hostcore.contract.context import Context
+from hostcore.contract.grants import ModuleGrants
 from hostcore.contract.lifecycle import Signal, State, advance
 from hostcore.contract.manifest import Limits, Manifest
 from hostcore.errors import HostcoreError, UnknownModuleError, did_you_mean
-from hostcore.hosts.base import Grants, HostedInstance
+from hostcore.hosts.base import HostedInstance
 from hostcore.messaging.cell import Cell
 from hostcore.packages.locating import Release
+from hostcore.runtime.permits import Permit
 from hostcore.runtime.reports import ModuleInfo
 from hostcore.runtime.snapshots import Snapshot
 
@@ -49,7 +51,7 @@ class Copy:
     """A module's loaded copy: the generation that serves, or one that is being prepared."""
 
     def __init__(
-        self, number: int, wish: Wish, release: Release, manifest: Manifest, limits: Limits, host: str, grants: Grants
+        self, number: int, wish: Wish, release: Release, manifest: Manifest, limits: Limits, host: str, permit: Permit
     ) -> None:
         self.number = number
         self.wish = wish
@@ -57,13 +59,18 @@ class Copy:
         self.manifest = manifest
         self.limits = limits
         self.host = host
-        self.grants = grants
+        self.permit = permit
         self.instance: HostedInstance | None = None
         self.context: Context | None = None
         self.initialized = False
         self.provides: tuple[str, ...] = ()
         self.subscribed: set[str] = set()  # during initialize: the next copy makes its own
         self.set_aside: dict[str, Any] = {}  # fields of the state that its release does not know
+
+    @property
+    def grants(self) -> ModuleGrants:
+        """What it may do."""
+        return self.permit.grants
 
     @property
     def hooks(self) -> Mapping[str, int]:
@@ -85,6 +92,7 @@ class Kept(NamedTuple):
     code: Any
     snapshot: Snapshot | None
     together: Mapping[str, int]
+    digest: str = ""
 
 
 class Record:
@@ -131,6 +139,7 @@ class Record:
             version=copy.release.version if copy else "",
             distribution=copy.release.distribution if copy else "",
             source=copy.release.source if copy else (self.wish.source or ""),
+            trust=copy.permit.trust if copy else "",
             host=copy.host if copy else (self.wish.isolation or "native"),
             provides=copy.provides if copy else (),
             requires=tuple(map(str, copy.manifest.requires)) if copy else (),
@@ -141,6 +150,7 @@ class Record:
             latency_p50_us=_percentile(samples, 0.50),
             latency_p99_us=_percentile(samples, 0.99),
             error=str(self.error) if self.error is not None else "",
+            sandbox=getattr(copy.instance, "sandbox", "") if copy else "",
         )
 
 

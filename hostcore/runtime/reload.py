@@ -189,12 +189,15 @@ class Transaction:
 
     async def _prepare(self, member: Member, _: float) -> None:
         assert member.described is not None
-        code = member.kept.code if member.kept is not None else None
+        kept = member.kept
+        code, digest = (kept.code, kept.digest) if kept is not None else (None, "")
 
         def drop(remains: Remains) -> None:
             member.dropped = remains
 
-        member.new = await self._loader.prepare(member.record, member.wish, member.described, code, dropped=drop)
+        member.new = await self._loader.prepare(
+            member.record, member.wish, member.described, code, digest=digest, dropped=drop
+        )
 
     async def _drain(self, member: Member, seconds: float) -> None:
         record, cell = member.record, member.cell
@@ -299,7 +302,8 @@ class Transaction:
         assert old.instance is not None
         snapshot = member.snapshot or record.snapshot
         together = {other.record.name: other.old.number for other in self._members if other is not member}
-        kept = Kept(old.number, old.wish, old.release, old.manifest, old.instance.keep(), snapshot, together)
+        kept = Kept(old.number, old.wish, old.release, old.manifest, old.instance.keep(), snapshot, together,
+                    old.permit.digest)  # fmt: skip
         count = self._parts.config.reload.keep
         record.kept = [*record.kept, kept][-count:] if count else []
 
@@ -355,7 +359,11 @@ def _ms(began: float) -> float:
 def _told(exc: BaseException) -> dict[str, str]:
     """Return an error as a report tells it."""
     if isinstance(exc, HostcoreError):
-        return {"reason": str(exc), "traceback": exc.traceback if isinstance(exc, ModuleError) else ""}
+        return {
+            "reason": str(exc),
+            "code": exc.problems[0].code or exc.code,
+            "traceback": exc.traceback if isinstance(exc, ModuleError) else "",
+        }
     if isinstance(exc, Exception):
         return {"reason": faults.summary_of(exc), "traceback": faults.traceback_of(exc)}
     return {"reason": "it was cancelled"}

@@ -18,6 +18,7 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
         distribution: The distribution that it comes from, "" if it was not installed.
         source: The project, wheel or file that it was loaded from, "" if installed.
         host: What runs it: "native", "worker", "wasm".
+        trust: Why it may do what it may: "trusted (in process)", "trusted (policy)", "granted", "observed", "confined".
         provides: Its capabilities, as in "parser:python/1.0".
         requires: What it requires.
         mailbox: How many messages wait.
@@ -27,6 +28,7 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
         latency_p50_us: The median handling time of the latest messages, in microseconds; 0 before the first.
         latency_p99_us: The 99th percentile of the same.
         error: Why it failed, or "".
+        sandbox: The level to which its worker's process is confined: "none", "limits", "files" or "full"; "" of others.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str = ""
     source: str = ""
     host: str = "native"
+    trust: str = ""
     provides: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     mailbox: int = 0
@@ -45,6 +48,7 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
     latency_p50_us: float = 0.0
     latency_p99_us: float = 0.0
     error: str = ""
+    sandbox: str = ""
 
 
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
         held_messages: How many messages were waiting when the new copy took over.
         rolled_back: The old copy serves on.
         reason: Why it was rolled back, or "".
+        code: The code of the error that is the reason, or "".
         leaks: What is still alive of the copy that went, by name.
         kind: "reload", or "rollback": back to a kept generation.
         why: Who or what caused it.
@@ -81,6 +86,7 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     held_messages: int = 0
     rolled_back: bool = False
     reason: str = ""
+    code: str = ""
     leaks: tuple[str, ...] = ()
     kind: str = "reload"
     why: str = ""
@@ -89,3 +95,23 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     phases_ms: dict[str, float] = {}
     undone: tuple[str, ...] = ()
     others: tuple[ReloadReport, ...] = ()
+
+
+class GrantChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What was granted or taken back, and what it meant for the running copy.
+
+    Attributes:
+        module: The module's name.
+        granted: What it was granted, by `grant`.
+        taken: What was taken back, by `revoke`.
+        effect: "at once": the running copy goes by it; "reloaded": it was replaced, keeping its state, since a host
+            sets some permissions up before any code runs; "kept": it could not be replaced, and goes on with what was
+            set up for it; "unloaded": nor may it go on with that; "not loaded".
+        reason: Why it was kept or unloaded, or "".
+    """
+
+    module: str
+    granted: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    effect: str = "not loaded"
+    reason: str = ""

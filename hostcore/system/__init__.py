@@ -1,7 +1,7 @@
 """`ModuleSystem`: what a program talks to.
 
 * `core` builds the parts and owns their lifetime;
-* `operations` are the verbs for modules, `messages` those for messages.
+* `operations` are the verbs for modules, `messages` those for messages, `permissions` those for what modules may do.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from hostcore.runtime.policy import Policy
 from hostcore.system.core import Config
 from hostcore.system.messages import Messages
 from hostcore.system.operations import Operations
+from hostcore.system.permissions import Permissions
 
 if TYPE_CHECKING:
     from hostcore.blocking import BlockingModuleSystem
 
 
-class ModuleSystem(Operations, Messages):
+class ModuleSystem(Operations, Messages, Permissions):
     """Modules in a running program.  Use it as an async context manager; leaving it unloads everything.
 
     Args:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hostcore.config import HostConfig, cache_dir, load_config, state_dir
+from hostcore.contract.grants import ALL
 from hostcore.errors import ConfigError, LifecycleError
 from hostcore.hosts.base import Tools
 from hostcore.messaging.bus import HOST, Bus, Sender
 from hostcore.messaging.guard import ThreadGuard, make_guard
 from hostcore.packages.discovery import Discovery, Scan
 from hostcore.runtime.calling import HookCaller
+from hostcore.runtime.consents import Consents
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.events import Events, LagWatch
 from hostcore.runtime.history import Histories
@@ -22,7 +24,9 @@ from hostcore.runtime.hookspecs import DeclaredHooks
 from hostcore.runtime.loading import Loader, to_its_end
 from hostcore.runtime.modules import Modules
 from hostcore.runtime.parts import Parts
-from hostcore.runtime.policy import ALL, Policy
+from hostcore.runtime.permits import Permits
+from hostcore.runtime.policy import Policy
+from hostcore.runtime.refusals import Refusals
 from hostcore.runtime.registry import Registry
 
 if TYPE_CHECKING:
@@ -38,8 +42,8 @@ class Core:
         self, config: Config = None, *, policy: Policy | None = None, services: Mapping[str, Any] | None = None
     ) -> None:
         self.config = load_config(config)
-        configured = self.config.policy
-        self.policy = policy or Policy(configured.default, configured.grants, configured.ceiling)
+        self.policy = policy or Policy.configured(self.config.policy)
+        self.permits = Permits(self.policy, Consents(self._state_dir), Refusals())
         self._services = dict(services or {})
         self._registry = Registry()
         self._histories = Histories()
@@ -48,6 +52,7 @@ class Core:
         self._sender = Sender(HOST, ALL)
         self._parts: Parts | None = None
         self._modules: Modules | None = None
+        self._loader: Loader | None = None
         self._lag: LagWatch | None = None
         self._stopped = False
         self._stopping: asyncio.Future[None] | None = None
@@ -89,12 +94,12 @@ class Core:
         bus.activate = self._activate
         tools = Tools(bus.loop, guard, ThreadGuard(), {}, config)
         self._parts = Parts(
-            config=config, bus=bus, events=self._events, policy=self.policy, registry=self._registry,
-            histories=self._histories, discovery=self._discovery, tools=tools, services=self._services,
-            kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
+            config=config, bus=bus, events=self._events, policy=self.policy, permits=self.permits,
+            registry=self._registry, histories=self._histories, discovery=self._discovery, tools=tools,
+            services=self._services, kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
         )  # fmt: skip
-        loader = Loader(self._parts, self._declared.arguments)
-        self._modules = Modules(self._parts, loader)
+        self._loader = Loader(self._parts, self._declared.arguments)
+        self._modules = Modules(self._parts, self._loader)
         self._lag = LagWatch(bus.loop, config.blocked_after, self._events.held)
         self._lag.start()
 

@@ -6,7 +6,11 @@ import pytest
 from support.distributions import fake_install
 from support.modules import ECHO, install
 
+from hostcore.cli.checkup import about_sandbox
 from hostcore.config import cache_dir, runtime_dir, state_dir
+from hostcore.hosts.worker.sandbox.cage import LAYERS, Layer
+from hostcore.hosts.worker.sandbox.levels import level_of
+from hostcore.hosts.worker.sandbox.probing import probe
 
 
 def findings(done) -> dict[str, dict[str, str]]:
@@ -105,3 +109,34 @@ def test_switched_off_parts_are_told(cli):
     (cli.directory / "hostcore.toml").write_text("guard = 'off'\nindex = false\n")
     found = findings(cli("doctor", "--json"))
     assert (found["guard"]["status"], found["index"]["status"]) == ("note", "note")
+
+
+def test_the_sandbox_of_workers(cli):
+    """What can be enforced on workers here is told: the level, and each layer with what it does or why it does not."""
+    found = findings(cli("doctor", "--json"))
+    layers = probe()
+    assert repr(level_of(layers)) in found["sandbox"]["text"]
+    for name, layer in layers.items():
+        line = found[f"sandbox: {name}"]
+        assert (line["status"], line["text"]) == ("ok" if layer.in_force else "note", layer.detail)
+
+
+def test_a_sandbox_that_is_less_than_full():
+    """What keeps the sandbox from being full is a note, with what would mend it."""
+    layers = dict.fromkeys(LAYERS, Layer(True, "so")) | {"namespaces": Layer(False, "Operation not permitted")}
+    level, *lines = about_sandbox(layers, "files")
+    assert (level.status, level.text) == (
+        "note", "level 'files' can be enforced on workers here, not 'full': namespaces cannot be had",
+    )  # fmt: skip
+    (line,) = (line for line in lines if line.status != "ok")
+    assert (line.about, line.text) == ("sandbox: namespaces", "Operation not permitted")
+    assert "max_user_namespaces" in line.hint
+
+
+def test_a_sandbox_that_is_less_than_the_policy_demands():
+    """A level that the policy demands and the platform does not reach is wrong: workers would not start."""
+    layers = dict.fromkeys(LAYERS, Layer(True, "so")) | {"landlock": Layer(False, "Function not implemented")}
+    level = next(about_sandbox(layers, "files"))
+    assert level.status == "wrong"
+    assert "policy.sandbox is 'files': landlock cannot be had" in level.text
+    assert "workers do not start" in level.hint

@@ -91,7 +91,8 @@ def test_list_is_plain_columns_when_piped(cli, site):
     install(site, "echo", ECHO, manifest="summary = 'Says it again.'")
     head, line = cli("modules", "list").out.splitlines()
     assert head.split()[:3] == ["NAME", "STATE", "VERSION"]
-    assert line.split() == ["echo", "installed", "1.0", "native", "acme-echo", "Says", "it", "again."]
+    said = ["echo", "installed", "1.0", "native", "trusted", "(in", "process)", "acme-echo", "Says", "it", "again."]
+    assert line.split() == said
 
 
 @pytest.mark.parametrize("command", [("load", "x"), ("unload", "x"), ("reload", "x"), ("call", "x"), ("send", "x")])

@@ -17,6 +17,7 @@ from hostcore.config import (
     ModuleConfig,
     PolicyConfig,
     ReloadConfig,
+    TrustConfig,
     WasmConfig,
     WorkerConfig,
     config_schema,
@@ -83,7 +84,10 @@ def test_references_lead_somewhere():
     ("page", "structs"),
     [
         ("manifest.md", (Manifest, Limits, Option, Probe)),
-        ("configuration.md", (HostConfig, ModuleConfig, PolicyConfig, ReloadConfig, WasmConfig, WorkerConfig)),
+        (
+            "configuration.md",
+            (HostConfig, ModuleConfig, PolicyConfig, TrustConfig, ReloadConfig, WasmConfig, WorkerConfig),
+        ),
     ],
 )
 def test_pages_name_every_key_and_no_other(page, structs):

@@ -36,7 +36,7 @@ def source(tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def system() -> AsyncIterator[hostcore.ModuleSystem]:
-    async with hostcore.ModuleSystem({"load_timeout": 120}) as system:
+    async with hostcore.ModuleSystem({"load_timeout": 120, "policy": {"default": "allow"}}) as system:
         yield system
 
 

@@ -16,7 +16,9 @@ from collections.abc import AsyncIterator, Callable
 from math import inf
 from typing import Any
 
+from hostcore.contract.grants import ALL, ModuleGrants
 from hostcore.contract.messages import Envelope, Message
+from hostcore.contract.permissions import Permission
 from hostcore.errors import ContractError, HookError, HostcoreError
 from hostcore.messaging import wire
 from hostcore.messaging.bus import HOST, Bus, Sender
@@ -29,21 +31,9 @@ LIMIT = 1 << 20
 ids = iter(range(1, 1 << 60))
 
 
-class All:
-    """Grants everything."""
-
-    def allows(self, kind: str, target: str) -> bool:
-        return True
-
-
-class Only:
-    """Grants what it lists, as "kind:target"."""
-
-    def __init__(self, *granted: str) -> None:
-        self.granted = granted
-
-    def allows(self, kind: str, target: str) -> bool:
-        return f"{kind}:{target}" in self.granted
+def only(*granted: str, module: str = "m") -> ModuleGrants:
+    """Return grants of what is listed, as "kind:target"."""
+    return ModuleGrants(map(Permission, granted), everything=False, module=module)
 
 
 class Refused(Exception):
@@ -141,7 +131,7 @@ class World:
             self.witness, request_timeout=request_timeout, message_limit=message_limit, dead_letters=dead_letters
         )
         self.ear = CellEar(self.witness, self.bus)
-        self.host = Sender(HOST, All())
+        self.host = Sender(HOST, ALL)
 
     def cell(self, name: str, handler: Callable[[Message[Any]], Any], *, capacity: int = 1000, limit: float = inf,
              blocked_after: float = inf, guard: Guard | None = None) -> Cell:  # fmt: skip
@@ -162,7 +152,7 @@ class World:
 
     async def ask(self, name: str, target: str, payload: Any = None, **options: Any) -> Any:
         """Request as module `name`; within its handler."""
-        return await self.bus.request(Sender(name, All()), target, payload, **options)
+        return await self.bus.request(Sender(name, ALL), target, payload, **options)
 
     def start(self, target: str, payload: Any = None, **options: Any) -> asyncio.Task[Any]:
         """Request as the host, in a task of its own."""

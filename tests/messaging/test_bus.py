@@ -6,7 +6,7 @@ import asyncio
 import random
 
 import pytest
-from messaging.support import Only, World, active, passes
+from messaging.support import World, active, only, passes
 
 from hostcore.contract.messages import Payload
 from hostcore.contract.versions import Capability
@@ -133,16 +133,16 @@ async def test_permissions_are_checked_for_the_module_that_is_reached(world):
     """A sender needs the permission for the module behind a capability, for each verb by itself."""
     world.cell("a", lambda message: "a")
     world.bus.provide("a", (Capability("x/1"),))
-    asker = Sender("m", Only("bus.request:a"))
+    asker = Sender("m", only("bus.request:a"))
     assert await world.bus.request(asker, "x") == "a"
     with pytest.raises(DeniedError, match=r"'m' has no permission 'bus\.send:a'") as caught:
         await world.bus.send(asker, "a")
     assert "module.toml" in caught.value.hint
     with pytest.raises(PermissionError):
-        await world.bus.request(Sender("n", Only()), "a")
+        await world.bus.request(Sender("n", only()), "a")
     with pytest.raises(DeniedError, match=r"bus\.send:t"):
         world.bus.publish(asker, "t")
-    assert world.bus.publish(Sender("m", Only("bus.send:t")), "t") == 0
+    assert world.bus.publish(Sender("m", only("bus.send:t")), "t") == 0
 
 
 async def test_the_hosts_own_topics_are_reserved(world):

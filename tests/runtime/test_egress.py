@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostcore.contract.grants import ALL, ModuleGrants
 from hostcore.contract.permissions import Permission
 from hostcore.errors import DeniedError, EgressError, NetworkError
 from hostcore.runtime.egress import Gate, not_public
-from hostcore.runtime.policy import ALL, ModuleGrants
 
 PUBLIC, OTHER = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from support.webserver import Reply, Seen, web_server
 
+from hostcore.contract.grants import ModuleGrants
 from hostcore.contract.permissions import Permission
 from hostcore.errors import ContractError, DeadlineError, EgressError, LimitError, NetworkError, StoppedError
 from hostcore.messaging.current import current
 from hostcore.runtime import http
 from hostcore.runtime.http import HttpClient
-from hostcore.runtime.policy import ModuleGrants
 
 PATIENCE = 20.0
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import hostcore
 
-SETTINGS = {"index": False, "handler_timeout": 5.0, "load_timeout": 5.0, "request_timeout": 10.0}
+SETTINGS = {
+    "index": False, "handler_timeout": 5.0, "load_timeout": 5.0, "request_timeout": 10.0,
+    "policy": {"default": "allow"},
+}  # fmt: skip
 PATIENCE = 20.0
 """Seconds after which a test gives up on what ought to come; no test waits for it to pass."""
 

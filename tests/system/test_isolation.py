@@ -126,7 +126,8 @@ async def test_a_guest_that_never_came_up_is_loaded_with_the_isolation(
 @pytest.mark.parametrize(
     ("policy", "granted"),
     [
-        ({}, ["kv", "env:HOME"]),
+        ({"default": "allow"}, ["kv", "env:HOME"]),
+        ({"trust": {"modules": ["ask*"]}}, ["kv", "env:HOME"]),
         ({"default": "deny"}, []),
         ({"grants": {"asker": ["clock", "kv"]}}, ["clock", "kv"]),
         ({"default": "deny", "grants": {"asker": ["env:*"]}}, ["env:*"]),

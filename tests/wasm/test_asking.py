@@ -14,13 +14,13 @@ from wasm.support import TIME, wasm
 from wasm.text import asking, data, guest, running
 
 from hostcore import errors
+from hostcore.contract.grants import ModuleGrants
 from hostcore.contract.permissions import Permission
 from hostcore.hosts.lines import LINES_PER_SECOND, Output, RateLimit
 from hostcore.hosts.wasm.imports import HostCalls
 from hostcore.hosts.wasm.outcomes import Refused
 from hostcore.hosts.wasm.translating import CODE, translate
 from hostcore.packages.locating import Release
-from hostcore.runtime.policy import ModuleGrants
 
 HUGE = "1" + "0" * 400
 LOG = "hostcore.module.g"

@@ -69,6 +69,6 @@ async def running(
     source = folder / "g.wasm"
     source.write_bytes(wasm(text))
     (folder / "module.toml").write_text(f"[g]\npermissions = {list(permissions)}\n{manifest}\n")
-    async with hostcore.ModuleSystem(settings, services=services) as system:
+    async with hostcore.ModuleSystem({"policy": {"default": "allow"}, **settings}, services=services) as system:
         await system.load("g", source=source)
         yield system

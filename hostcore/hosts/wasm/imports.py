@@ -291,9 +291,7 @@ class HostCalls:
         """Let time pass."""
 
         async def wait() -> None:
-            if not self._grants.allows("clock", ""):
-                raise DeniedError(f"{self._about['name']!r} has no permission 'clock'",
-                                  hint='ask for it in module.toml: permissions = ["clock"]')  # fmt: skip
+            self._grants.require("clock", "")
             await asyncio.sleep(milliseconds / 1000)
 
         return self._awaited(wait)

@@ -65,8 +65,7 @@ def _limit(store: Store, limits: Limits, memories: int) -> None:
 
 
 def _grant(wasi: WasiConfig, grants: Grants, job: Job) -> None:
-    readable = {g.target for g in grants.granted if g.kind == "fs.read"}
-    writable = {g.target for g in grants.granted if g.kind == "fs.write"}
+    readable, writable = grants.targets("fs.read"), grants.targets("fs.write")
     for directory in sorted(readable | writable):
         if not Path(directory).is_dir():
             raise LoadError(
@@ -74,7 +73,7 @@ def _grant(wasi: WasiConfig, grants: Grants, job: Job) -> None:
                 label=job.release.label, hint="create it, or take the permission back",
             )  # fmt: skip
         wasi.preopen_dir(directory, directory, directory in writable)
-    names = {g.target for g in grants.granted if g.kind == "env"}
+    names = grants.targets("env")
     chosen = os.environ if "*" in names else {name: os.environ[name] for name in names if name in os.environ}
     wasi.env = [(name, value) for name, value in chosen.items() if _is_text(name) and _is_text(value)]
 

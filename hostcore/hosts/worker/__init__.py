@@ -10,7 +10,7 @@ On the host's side:
 On the worker's side:
 
 * `zygote` is the process that workers are forked from, `child` what runs in one: the native host, behind a connection;
-* `asking`, `logs`, `granted` are its module's way to the system; `packing` what its code travels as;
+* `asking` and `logs` are its module's way to the system; `packing` what its code travels as;
 * `sandbox` is what its process is confined to.
 
 Between them: `frames` and `link` carry calls, `sideways` those that cannot wait, `messages` says what is in them, and

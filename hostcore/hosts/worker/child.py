@@ -23,8 +23,10 @@ import msgspec
 
 from hostcore.config import load_config
 from hostcore.contract.context import Context
+from hostcore.contract.grants import ModuleGrants
 from hostcore.contract.manifest import Limits
 from hostcore.contract.messages import Envelope
+from hostcore.contract.permissions import Permission
 from hostcore.contract.spec import HOOKS
 from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
@@ -34,7 +36,6 @@ from hostcore.hosts.worker import messages
 from hostcore.hosts.worker.asking import WorkerPorts
 from hostcore.hosts.worker.carrying import carried
 from hostcore.hosts.worker.frames import OVERHEAD, Frame
-from hostcore.hosts.worker.granted import Granted
 from hostcore.hosts.worker.link import Link
 from hostcore.hosts.worker.logs import send_logs
 from hostcore.hosts.worker.packing import pack_code, unpack_code
@@ -252,10 +253,11 @@ class Worker:
         told = self._read_load(frame.body)
         self._message_limit = told.message_limit
         send_logs(self.link, told.log_level)
+        grants = ModuleGrants(map(Permission, told.granted), everything=False, module=told.release.name)
         job = Job(
             release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,
-            grants=Granted(told.granted), kept=unpack_code(told.kept), state_version=told.state_version,
+            grants=grants, kept=unpack_code(told.kept), state_version=told.state_version,
         )  # fmt: skip
         instance = self._instance = await self._host(told).load(job)
         self._cell.swap(instance)

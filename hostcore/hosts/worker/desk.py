@@ -7,8 +7,11 @@ worker that asks faster than it can be answered is not read from meanwhile.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import socket
+from collections.abc import Awaitable, Coroutine
+from contextvars import Context as Variables
 from typing import Any, Protocol, cast
 
 from hostcore.contract.context import Context, Ports, Store
@@ -22,8 +25,10 @@ from hostcore.messaging import wire
 from hostcore.messaging.current import Delivery, current
 from hostcore.messaging.wire import Reply
 
-MOST = 256
+MOST = 1024
 """How many of a worker's requests may be out before it is not read from."""
+MOST_BYTES = 64 * 1024**2
+"""How many bytes they may have together."""
 _MISSING = object()
 _read_asked = messages.reader(messages.Asked).decode
 _read_invoked = messages.reader(messages.Invoked).decode
@@ -54,6 +59,8 @@ class Desk:
         self._log = logging.getLogger(f"hostcore.module.{name}")
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._store: Store | None = None
+        self._bytes = 0
+        self._full = False
 
     def _ports(self) -> Forwarding:
         if self.context is None:
@@ -64,51 +71,70 @@ class Desk:
 
     def called(self, link: Link, frame: Frame) -> None:
         """See `link.Answers`."""
-        task = self._loop.create_task(self._answer(link, frame))
-        self._tasks[frame.number] = task
-        if len(self._tasks) == MOST:
-            link.hold()
-        task.add_done_callback(lambda _: self._done(link, frame.number))
-
-    def _done(self, link: Link, number: int) -> None:
-        self._tasks.pop(number, None)
-        if len(self._tasks) == MOST - 1:
-            link.release()
-
-    async def _answer(self, link: Link, frame: Frame) -> None:
+        variables = Variables()
         try:
-            name, body = await self._do(frame)
+            work = variables.run(self._begin, frame)
         except HostcoreError as exc:
             link.fail(frame.number, carried(exc))
         except messages.READ_ERRORS:
             link.close(f"asked for {frame.name[:40]!r} in a way that cannot be read")
         else:
-            link.reply(frame.number, body, name)
+            if work is None:
+                link.reply(frame.number, b"")
+            else:
+                self._go_on(link, frame, self._answer(link, frame.number, work), variables)
 
-    async def _do(self, frame: Frame) -> tuple[str, bytes]:
+    def _go_on(self, link: Link, frame: Frame, work: Coroutine[Any, Any, None], variables: Variables) -> None:
+        task = self._loop.create_task(work, context=variables)
+        self._tasks[frame.number] = task
+        self._bytes += len(frame.body)
+        self._bound(link)
+        task.add_done_callback(lambda _: self._done(link, frame.number, len(frame.body)))
+
+    def _done(self, link: Link, number: int, size: int) -> None:
+        self._tasks.pop(number, None)
+        self._bytes -= size
+        self._bound(link)
+
+    def _bound(self, link: Link) -> None:
+        full = len(self._tasks) >= MOST or self._bytes >= MOST_BYTES
+        if full != self._full:
+            self._full = full
+            if full:
+                link.hold()
+            else:
+                link.release()
+
+    async def _answer(self, link: Link, number: int, work: Awaitable[tuple[str, bytes]]) -> None:
+        try:
+            name, body = await work
+        except HostcoreError as exc:
+            link.fail(number, carried(exc))
+        else:
+            link.reply(number, body, name)
+
+    def _begin(self, frame: Frame) -> Awaitable[tuple[str, bytes]] | None:
+        """Do what is asked for; return what it waits for, or None if it is done."""
         ports = self._ports()
         if frame.name == "invoke":
             invoked = _read_invoked(frame.body)
-            arguments = wire.decode_raw(invoked.arguments)
-            result = await ports.invoke(invoked.capability, invoked.operation, arguments)
-            return "", wire.encode_raw(result)
+            return _invoke(ports, invoked, wire.decode_raw(invoked.arguments))
         asked = _read_asked(frame.body)
         payload = Reply(asked.schema, asked.payload)
         self._enter(asked.within)
         if frame.name == "request":
             timeout = None if frame.seconds < 0 else frame.seconds
-            reply = await ports.forward(asked.target, payload, topic=asked.topic, timeout=timeout)
-            return reply.schema, reply.data
+            return ports.forward(asked.target, payload, topic=asked.topic, timeout=timeout)
         if frame.name == "send":
-            await ports.send(asked.target, payload, topic=asked.topic)
-        elif frame.name == "publish":
-            await ports.publish(asked.topic, payload)
-        else:
-            raise ValueError(frame.name)
-        return "", b""
+            waiting = ports.send(asked.target, payload, topic=asked.topic)
+            return _sent(waiting) if inspect.iscoroutine(waiting) else None
+        if frame.name == "publish":
+            ports.publish(asked.topic, payload)
+            return None
+        raise ValueError(frame.name)
 
     def _enter(self, within: str) -> None:
-        """Go on, in this task, under the message that is being handled, if the worker says that it asks for that."""
+        """Go on under the message that is being handled, if the worker says that it asks for that."""
         delivery = self.delivery
         if delivery is not None and delivery.active and within == delivery.envelope.id:
             current.set(delivery)
@@ -169,3 +195,12 @@ class Desk:
         self.context = self._store = self.delivery = None
         for task in list(self._tasks.values()):
             task.cancel()
+
+
+async def _invoke(ports: Ports, invoked: messages.Invoked, arguments: dict[str, Any]) -> tuple[str, bytes]:
+    return "", wire.encode_raw(await ports.invoke(invoked.capability, invoked.operation, arguments))
+
+
+async def _sent(waiting: Awaitable[None]) -> tuple[str, bytes]:
+    await waiting
+    return "", b""

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from hostcore.contract.manifest import Limits
-from hostcore.errors import HostError
+from hostcore.errors import DeniedError, HostError
 from hostcore.hosts.base import Job, Refusal, Tools
 from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
 from hostcore.hosts.text import LINE
@@ -21,6 +21,7 @@ from hostcore.hosts.worker.link import Gone
 from hostcore.hosts.worker.nursery import Nursery
 from hostcore.hosts.worker.process import WorkerProcess
 from hostcore.hosts.worker.sandbox.cage import LAYERS, MAPPED, Cage
+from hostcore.hosts.worker.sandbox.levels import lacking, level_of
 from hostcore.hosts.worker.sandbox.reading import default_read
 from hostcore.messaging.deadlines import Deadlines
 
@@ -35,6 +36,7 @@ class WorkerHost:
     """The host that runs the module within the worker."""
     mapped: int | None = MAPPED
     layers: tuple[str, ...] = LAYERS
+    """Those of the sandbox; fewer only where somebody wants to see what they hold."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -59,6 +61,7 @@ class WorkerHost:
         instance = WorkerInstance(job, process, desk, loop, self._deadlines, self._config.grace)
         try:
             await self._confined(job, process)
+            instance.sandbox = level_of(process.ready.result())
             await instance.load(self._told(job, log))
         except BaseException as exc:
             await instance.close()
@@ -71,31 +74,39 @@ class WorkerHost:
         return self._tools.config.state_limit if job.limits.state is None else job.limits.state
 
     async def _confined(self, job: Job, process: WorkerProcess) -> None:
-        """Wait until it is confined.
+        """Wait until it is confined, as far as the policy demands.
 
         Raises:
             HostError: It ended before that.
+            DeniedError: The platform does not give what the policy demands (HC607).
         """
+        name = job.release.name
         try:
             async with asyncio.timeout(self._config.start_time):
-                await process.ready
+                layers = await process.ready
         except (Gone, TimeoutError):
             said = " ".join(process.tail.lines()[-1:]) or "it said nothing"
-            raise HostError(f"the worker of {job.release.name!r} did not come up: {said}", code="HC513",
+            raise HostError(f"the worker of {name!r} did not come up: {said}", code="HC513",
                             hint="hostcore doctor shows what workers need of this machine") from None  # fmt: skip
+        missing = lacking(layers, job.sandbox)
+        if missing:
+            reasons = "; ".join(f"{layer}: {reason}" for layer, reason in missing.items())
+            raise DeniedError(
+                f"{name!r} may not run here: the policy demands a sandbox of level {job.sandbox!r}, and this machine "
+                f"reaches {level_of(layers)!r} ({reasons})", code="HC607",
+                hint="hostcore doctor shows what can be enforced; or lower policy.sandbox",
+            )  # fmt: skip
 
     def _order(self, job: Job, folder: Path, limit: int) -> Order:
         release = job.release
-        granted: dict[str, list[str]] = {"fs.read": [], "fs.write": [], "env": []}
-        for permission in job.grants.granted:
-            if permission.kind in granted:
-                granted[permission.kind].append(permission.target)
-        names = os.environ.keys() if "*" in granted["env"] else granted["env"]
+        readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
+        variables = job.grants.targets("env")
+        names = os.environ.keys() if "*" in variables else variables
         cage = Cage(
-            read=(*default_read(), *release.paths, *granted["fs.read"], *self._readable(job)),
-            write=(str(folder), *granted["fs.write"]), mapped=self.mapped,
+            read=(*default_read(), *release.paths, *readable, *self._readable(job)),
+            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
-            processes=job.grants.allows("spawn", ""), layers=self.layers,
+            processes=job.grants.given("spawn", ""),
         )  # fmt: skip
         return Order(
             name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},

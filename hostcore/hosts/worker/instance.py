@@ -52,7 +52,7 @@ class _Doing(NamedTuple):
 
 
 class WorkerInstance:
-    """A generation of a module in a process of its own."""
+    """A generation of a module in a process of its own; `sandbox` is the level that its process is confined to."""
 
     def __init__(
         self, job: Job, process: WorkerProcess, desk: Desk, loop: asyncio.AbstractEventLoop, deadlines: Deadlines,
@@ -64,11 +64,13 @@ class WorkerInstance:
         self.undone: tuple[str, ...] = ()
         self.died: Callable[[Crash], None] | None = None
         self.revives = False
+        self.sandbox = ""
         self._job, self._process, self._desk, self._loop = job, process, desk, loop
         self._deadlines, self._grace = deadlines, grace
         self._arguments: dict[str, list[str]] = {}
         self._times: dict[str, float] = {}
         self._doing = _Doing()
+        self._watches: list[Patience | Meter] = []
         self._verdict = ""
         self._over_limit = False
         self._error: HostError | None = None
@@ -90,7 +92,7 @@ class WorkerInstance:
         """
         self._doing = _Doing("load")
         seconds = told.load_time + 2.0  # the worker itself gives up earlier, and says more
-        _, body = await self._call("load", messages.encode(told), _now() + seconds, _now() + seconds)
+        _, body = await self._call("load", messages.encode(told), _now() + seconds)
         try:
             loaded = messages.reader(messages.Loaded).decode(body)
         except messages.READ_ERRORS:
@@ -130,43 +132,42 @@ class WorkerInstance:
         self._doing = _Doing(envelope.hook, envelope.topic, envelope.id)
         hard = _now() + self._limit_of(envelope.hook)
         try:
-            schema, data = await self._call("message", messages.encode(told), min(envelope.deadline, hard), hard)
+            schema, data = await self._call("message", messages.encode(told), hard, envelope.deadline)
         finally:
             self._desk.delivery = None
             self._doing = _Doing() if self._error is None else self._doing
         return Reply(schema, data)
 
-    async def _call(self, name: str, body: bytes, soft: float, hard: float) -> tuple[str, bytes]:
+    async def _call(self, name: str, body: bytes, limit: float, deadline: float = inf) -> tuple[str, bytes]:
         """Make a call, and see to it that it ends.
+
+        Args:
+            name: What is to be done.
+            body: What belongs to it.
+            limit: When it has to have ended, in seconds of `time.monotonic()`.
+            deadline: When nobody waits for it any more, which does not end it unless it hangs.
 
         Raises:
             Refusal: Of the error that it was answered with, or of the worker's death.
         """
-        link, process, limit = self._process.link, self._process, self._job.limits.cpu
+        link, process, cpu = self._process.link, self._process, self._job.limits.cpu
         try:
-            number, future = link.ask(name, body, soft - _now())
+            number, future = link.ask(name, body, deadline - _now())
         except Gone:
             raise Refusal(await self._death()) from None
-        watches: list[Patience | Meter] = [Patience(process, self._deadlines, number, soft, hard, self._grace)]
-        if limit is not None:
-            watches.append(Meter(process, self._deadlines, limit))
+        patience = Patience(process, self._deadlines, number, min(deadline, limit), limit, self._grace)
+        self._watches = [patience] if cpu is None else [patience, Meter(process, self._deadlines, cpu)]
         try:
             return await future
         except RemoteError as exc:
             error: HostcoreError = made_again(exc.data, module=self.name, label=self._job.release.label)
         except Gone:
-            self._judge(watches)
             error = await self._death()
         finally:
             link.forget(number)
-            for watch in watches:
+            for watch in self._watches:
                 watch.over()
         raise Refusal(error)
-
-    def _judge(self, watches: list[Patience | Meter]) -> None:
-        for watch in watches:
-            if watch.verdict and not self._verdict:
-                self._verdict, self._over_limit = watch.verdict, isinstance(watch, Meter)
 
     def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
         """Take one step of a call's coroutine; it only waits, so nothing has to be guarded."""
@@ -253,6 +254,9 @@ class WorkerInstance:
             self.died(Crash(kind, error, *self._doing))
 
     def _error_for(self, end: End) -> HostError:
+        for watch in self._watches:
+            if watch.verdict and not self._verdict:
+                self._verdict, self._over_limit = watch.verdict, isinstance(watch, Meter)
         link = self._process.link
         how = f"{self._verdict} and {end.text}" if self._verdict else end.text
         if link.reason.startswith(("sent", "asked")):

@@ -82,7 +82,7 @@ async def _run(order: Order, say: Any) -> None:
 def _settings(folder: Path) -> dict[str, Any]:
     listen = ["bus.subscribe:flood.*"]
     return {
-        "name": "isolation-test", "index": False, "state_dir": str(folder / "state"), "handler_timeout": 2.0,
+        "name": "isolation-test", "state_dir": str(folder / "state"), "handler_timeout": 2.0,
         "load_timeout": 10.0, "worker": {"grace": 0.1},
         "policy": {
             "default": "deny",

@@ -71,7 +71,7 @@ FLOODS: Final = (
     Attack("flood-requests", "asks it 2,000 things at once", harmless(), module=_SENDER, limits=_SLOW),
     Attack("flood-publish", "publishes 5,000 times to both", harmless(), module=_SENDER, limits=_SLOW),
     Attack("flood-reply", "replies with 32 MB", fails(_LIMIT), limits=_SLOW),
-    Attack("flood-deep", "replies with what is nested too deep", fails("HC331"), limits=_SLOW),
+    Attack("flood-deep", "replies with what is nested too deep", harmless("HC351", _RAISED), limits=_SLOW),
     Attack("escapes", "writes what a terminal would obey", few_lines()),
 )
 APPETITE: Final = (
@@ -95,7 +95,7 @@ REACH: Final = (
 )
 FORGERIES: Final = (
     Attack("forge-sender", "asks in somebody else's name", keeps_its_name, module=_SENDER),
-    Attack("forge-replies", "answers calls that are not its own", harmless("HC511", _RAISED, "HC301")),
+    Attack("forge-replies", "answers calls that are not its own", harmless("HC511")),
     Attack("forge-garbage", "writes garbage to its connections", ends("HC511")),
     Attack("forge-long", "announces a frame of 4 GB", ends("HC511")),
     Attack("forge-half", "exits in the middle of a frame", dies(status=0)),
@@ -105,10 +105,10 @@ FORGERIES: Final = (
     Attack("forge-flood", "asks without end, reads no answer", harmless("HC511", _DIED, _OVERRAN), limits=_SLOW),
 )  # fmt: skip
 SPOILS: Final = (
-    Attack("state-object", "gives a state that is no data", not_replaced("HC331"), in_hook="get_state: state-object"),
-    Attack("state-large", "gives a state of 8 MB, 1 allowed", not_replaced(_LIMIT, "HC323"), limits={"state": "1MiB"},
+    Attack("state-object", "gives a state that is no data", not_replaced("HC351"), in_hook="get_state: state-object"),
+    Attack("state-large", "gives a state of 8 MB, 1 allowed", not_replaced("HC321"), limits={"state": "1MiB"},
            in_hook="get_state: state-large"),
-    Attack("state-deep", "gives a state nested too deep", not_replaced("HC331"), in_hook="get_state: state-deep"),
+    Attack("state-deep", "gives a state nested too deep", not_replaced("HC351", _RAISED), in_hook="get_state: state-deep"),
     Attack("state-hang", "loops in get_state", not_replaced(_OVERRAN), in_hook="get_state: hang-python"),
     Attack("restore-raises", "raises in restore_state", not_replaced(_RAISED), in_hook="restore_state: raise-error"),
     Attack("restore-hangs", "loops in C in restore_state", not_replaced(_DIED), in_hook="restore_state: hang-c"),

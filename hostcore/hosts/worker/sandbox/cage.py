@@ -27,7 +27,8 @@ class Cage(NamedTuple):
         file_size: Bytes that a file may grow to by it.
         tasks: How many threads and processes it may have; the kernel does not hold root to it.
         processes: It may fork and run programs: those of the system, and what it can read.
-        memfd: It may make files in memory.  They count neither as `memory` nor as `mapped`, only each as a file.
+        shared_memory: It may make memory that others can share: maps, which count as `mapped`, and files in memory,
+            each of which counts as a file only.  Without, `memory` bounds all that it can take.
         layers: Which layers to apply.
     """
 
@@ -40,7 +41,7 @@ class Cage(NamedTuple):
     file_size: int = 64 * 1024**2
     tasks: int = 64
     processes: bool = False
-    memfd: bool = True
+    shared_memory: bool = True
     layers: tuple[str, ...] = LAYERS
 
 

@@ -85,7 +85,7 @@ def _landlock(cage: Cage, _report: Report) -> str:
 def _seccomp(cage: Cage, report: Report) -> str:
     # Landlock is asked before this, or not at all: its version does not change.
     held = report["landlock"].in_force and landlock.version() >= landlock.TRUNCATES
-    return seccomp.install(rules(processes=cage.processes, memfd=cage.memfd, truncate=held))
+    return seccomp.install(rules(processes=cage.processes, shared_memory=cage.shared_memory, truncate=held))
 
 
 _APPLY: Final[dict[str, Callable[[Cage, Report], str]]] = {

@@ -25,7 +25,7 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _ALL_OF: Final = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-_NEWEST: Final = 5
+_NEWEST: Final = 7
 TRUNCATES: Final = 3
 """The version that first holds `truncate` to the granted files."""
 _OF_A_FILE: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
@@ -47,19 +47,20 @@ def version() -> int:
         return 0
 
 
-def restrict(read: Iterable[str], write: Iterable[str], *, programs: bool) -> str:
+def restrict(read: Iterable[str], write: Iterable[str], *, programs: bool, newest: int = _NEWEST) -> str:
     """Restrict this process, and all that it starts, to these files; say how far the kernel goes.
 
     Args:
         read: Directories and files that it may read.
         write: Those that it may read and change; nothing in them can be run.
         programs: What it may read it may also run, and the system's programs.
+        newest: Use no later version of Landlock than this.
 
     Raises:
         OSError: There is no Landlock here, or it refused.
     """
-    abi = kernel.call(_CREATE, 0, 0, _ONLY_VERSION)
-    handled = _ALL_OF[min(abi, _NEWEST)]
+    abi = min(kernel.call(_CREATE, 0, 0, _ONLY_VERSION), newest)
+    handled = _ALL_OF[min(abi, max(_ALL_OF))]
     readable = _READ_FILE | _READ_DIR | (_EXECUTE if programs else 0)
     writable = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEV)
     own = f"/proc/{os.getpid()}"  # what /proc/self leads to; native libraries look there for their stack

@@ -42,7 +42,7 @@ def at_least(level: str, wanted: str) -> bool:
     Raises:
         ValueError: One of them is no level.
     """
-    return LEVELS.index(level) >= LEVELS.index(wanted)
+    return _place(level) >= _place(wanted)
 
 
 def needed(level: str) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def needed(level: str) -> tuple[str, ...]:
     Raises:
         ValueError: It is no level.
     """
-    return tuple(name for each in LEVELS[: LEVELS.index(level) + 1] for name in _ADDS[each])
+    return tuple(name for each in LEVELS[: _place(level) + 1] for name in _ADDS[each])
 
 
 def lacking(layers: Mapping[str, Layer], wanted: str) -> dict[str, str]:
@@ -63,3 +63,9 @@ def lacking(layers: Mapping[str, Layer], wanted: str) -> dict[str, str]:
     absent = Layer(False, "not applied")
     found = {name: layers.get(name, absent) for name in needed(wanted)}
     return {name: layer.detail for name, layer in found.items() if not layer.in_force}
+
+
+def _place(level: str) -> int:
+    if level not in LEVELS:
+        raise ValueError(f"{level!r} is no level of the sandbox; they are {', '.join(LEVELS)}")
+    return LEVELS.index(level)

@@ -14,9 +14,24 @@ _SYSTEM: Final = (
     "/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime", "/etc/timezone", "/usr/share/locale",
     "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem",
     "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust/extracted", "/etc/crypto-policies", "/usr/share/ca-certificates",
-    "/etc/mime.types", "/dev/urandom", "/dev/random", "/dev/zero",
+    "/etc/mime.types", "/dev/urandom", "/dev/random",
     "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/vm/overcommit_memory",
 )  # fmt: skip
+_WIDE: Final = (
+    "/",
+    "/dev",
+    "/etc",
+    "/home",
+    "/opt",
+    "/proc",
+    "/root",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/tmp",
+)
 _SHARED_PREFIXES: Final = ("/", "/usr")
 _OWN_PACKAGE: Final = str(Path(__file__).parents[3])
 
@@ -52,18 +67,8 @@ def _candidates(search: Iterable[str]) -> Iterator[str]:
 
 
 def _too_wide() -> set[str]:
-    homes = {os.path.expanduser("~"), "/root", "/home", "/Users"}  # noqa: PTH111 (a home need not exist)
-    wide = {
-        "/",
-        "/etc",
-        "/proc",
-        "/sys",
-        "/dev",
-        "/var",
-        "/var/tmp",
-        "/tmp",
-        os.path.realpath(os.environ.get("TMPDIR", "/tmp")),
-    }
+    homes = {os.path.expanduser("~"), os.environ.get("TMPDIR", "/tmp")}  # noqa: PTH111 (a home need not exist)
+    wide = {*_WIDE}
     for home in map(os.path.realpath, homes):
         wide |= {home, *map(str, Path(home).parents)}
     return wide

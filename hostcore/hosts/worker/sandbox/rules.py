@@ -58,6 +58,7 @@ _UNIX, _INET, _INET6 = 1, 2, 10
 _STREAM, _SEQPACKET = 1, 5
 _TCP: Final = 6
 _PDEATHSIG, _DUMPABLE = 1, 4
+_SHARED_ANONYMOUS: Final = 0x21
 _COMMANDS: Final = (
     0x5412,  # TIOCSTI: type into the terminal
     0x541C,  # TIOCLINUX: paste into it
@@ -106,24 +107,27 @@ class Rules(NamedTuple):
     absent: tuple[str, ...]
 
 
-def rules(*, processes: bool, memfd: bool, truncate: bool = True, pid: int | None = None) -> Rules:
+def rules(*, processes: bool, shared_memory: bool, truncate: bool = True, pid: int | None = None) -> Rules:
     """Return the rules for one worker.
 
     Args:
         processes: It may start processes.
-        memfd: It may make files in memory.
+        shared_memory: It may make files in memory, and maps that others can share.
         truncate: Landlock holds `truncate` to the granted files.
         pid: Its process; None: this one.
     """
     checks = dict(_ALWAYS)
-    denied = DENIED
+    denied: tuple[str, ...] = DENIED
     if not processes:
         denied += PROCESSES
         checks |= _alone(os.getpid() if pid is None else pid)
     if not truncate:
         denied += ("truncate",)
-    # clone3 has its flags behind a pointer; libc then uses clone.  Without memfd libraries do as on an older kernel.
-    return Rules(checks, denied, ("clone3",) if memfd else ("clone3", "memfd_create"))
+    absent: tuple[str, ...] = ("clone3",)  # its flags are behind a pointer; libc then uses clone
+    if not shared_memory:
+        checks["mmap"] = (Check(3, (_SHARED_ANONYMOUS,), _SHARED_ANONYMOUS, negated=True),)
+        absent += ("memfd_create",)  # libraries do as on an older kernel
+    return Rules(checks, denied, absent)
 
 
 def _alone(pid: int) -> dict[str, tuple[Check, ...]]:

@@ -40,11 +40,14 @@ def crash_stack(stage: Stage) -> None:
     """Use up the stack of C, which no limit of Python's counts."""
     sys.setrecursionlimit(10**9)
 
-    def deeper() -> None:
-        again()
+    def deeper(first: Any, second: Any) -> int:
+        array = (ctypes.c_int * 2)(1, 2)
+        sort(array, 2, 4, compare)
+        return 0
 
-    again = ctypes.CFUNCTYPE(None)(deeper)
-    again()
+    sort = ctypes.CDLL(None).qsort
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(deeper)
+    deeper(None, None)
 
 
 def crash_exceptions(stage: Stage) -> None:

@@ -71,13 +71,13 @@ def memory_shared(stage: Stage) -> int:
 
 
 def memory_files(stage: Stage) -> int:
-    """Fill files that are memory: those without a name, and those in its own folder."""
+    """Fill files that are memory."""
     written = 0
     block = b"x" * _MEGABYTE
-    for number in range(64):
+    for number in range(16):
         try:
             file = os.memfd_create(f"f{number}")
-            for _ in range(64):
+            for _ in range(16):
                 written += os.write(file, block)
         except OSError:
             break

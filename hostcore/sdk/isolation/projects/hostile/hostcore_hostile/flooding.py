@@ -62,7 +62,7 @@ def flood_reply(stage: Stage) -> Any:
 def flood_deep(stage: Stage) -> Any:
     """Reply with data that is nested too deep to be read."""
     deep: list[Any] = []
-    for _ in range(5_000):
+    for _ in range(200_000):
         deep = [deep]
     return deep
 

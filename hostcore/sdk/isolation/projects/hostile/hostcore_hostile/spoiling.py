@@ -24,7 +24,7 @@ def state_large(stage: Stage) -> Any:
 def state_deep(stage: Stage) -> Any:
     """Return what is nested too deep to be read."""
     deep: list[Any] = []
-    for _ in range(5_000):
+    for _ in range(200_000):
         deep = [deep]
     return {"count": deep}
 

@@ -28,7 +28,7 @@ class Tries:
         try:
             got = function()
         except OSError as exc:
-            self.found[way] = {"refused": _name(exc.errno) or type(exc).__name__}
+            self.found[way] = {"refused": getattr(exc, "code", "") or _name(exc.errno) or type(exc).__name__}
         except Exception as exc:  # noqa: BLE001 - whatever keeps it from getting there
             self.found[way] = {"refused": getattr(exc, "code", "") or type(exc).__name__}
         else:
