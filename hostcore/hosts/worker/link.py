@@ -71,6 +71,8 @@ class Link(asyncio.BufferedProtocol):
         self._last = 0
         self._held = 0  # reasons not to read
         self._listening = True
+        self._full = False  # the transport has as much in hand as it should
+        self._waiting = bytearray()
 
     # --- what goes out -----------------------------------------------------------------------------------------
 
@@ -127,7 +129,25 @@ class Link(asyncio.BufferedProtocol):
     def _write(self, frame: Frame) -> None:
         if self._transport is None or self.reason:
             raise Gone(self.reason or "it is not open yet")
-        self._transport.write(pack(frame))
+        if self._full:
+            self._waiting += pack(frame)
+        else:
+            self._transport.write(pack(frame))
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`: the other side does not keep up.
+
+        What comes now is kept here, and written in one piece: what a transport keeps, it measures with each write, so
+        that a thousand log lines, of a handler that does not give way, would take a million steps.
+        """
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._full = False
+        waiting, self._waiting = self._waiting, bytearray()
+        if waiting and self._transport is not None:
+            self._transport.write(waiting)
 
     # --- what comes in -----------------------------------------------------------------------------------------
 

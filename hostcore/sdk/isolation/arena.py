@@ -21,13 +21,13 @@ import msgspec
 from hostcore.sdk.isolation import processes
 from hostcore.sdk.isolation.attacks import ATTACKS
 from hostcore.sdk.isolation.bait import Bait
-from hostcore.sdk.isolation.ring import BYSTANDERS, Lines, Ring
+from hostcore.sdk.isolation.ring import BYSTANDERS, TARGET, Lines, Ring
 from hostcore.sdk.isolation.rows import Row
 from hostcore.system import ModuleSystem
 
 PROJECTS = Path(__file__).with_name("projects")
 _PR_SET_PDEATHSIG = 1
-_TALK = ("bus.send:bystander-native", "bus.request:bystander-native", "bus.send:flood.*")
+_TALK = ("bus.send:target", "bus.request:target", "bus.send:flood.*")
 
 
 class Order(msgspec.Struct):
@@ -80,20 +80,19 @@ async def _run(order: Order, say: Any) -> None:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    listen = ["bus.subscribe:flood.*"]
     return {
         "name": "isolation-test", "state_dir": str(folder / "state"), "handler_timeout": 2.0,
         "load_timeout": 10.0, "worker": {"grace": 0.1},
         "policy": {
             "default": "deny",
-            "grants": {"hostile-sender": list(_TALK), **dict.fromkeys(BYSTANDERS.values(), listen)},
+            "grants": {"hostile-sender": list(_TALK), TARGET: ["bus.subscribe:flood.*"]},
         },
     }  # fmt: skip
 
 
 async def _prepare(system: ModuleSystem, ring: Ring) -> None:
     """Load the bystanders, and have all that comes up late come up before anything is measured."""
-    for kind, name in BYSTANDERS.items():
+    for kind, name in [*BYSTANDERS.items(), ("native", TARGET)]:
         await system.load(name, source=PROJECTS / "bystander", isolation=kind)
         for _ in range(20):
             await system.request(name, {"token": 0}, topic="hello")

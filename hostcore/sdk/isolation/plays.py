@@ -10,7 +10,7 @@ from typing import Any
 
 from hostcore.errors import HostcoreError, WorkerDiedError
 from hostcore.sdk.isolation import processes
-from hostcore.sdk.isolation.ring import BYSTANDERS, Attack, Ring, Through, Untried
+from hostcore.sdk.isolation.ring import TARGET, Attack, Ring, Through, Untried
 
 Play = Callable[[Ring, Attack], Awaitable[str]]
 _MEGABYTE = 1024**2
@@ -171,8 +171,7 @@ def harmless(*codes: str) -> Play:
         outcome, error = await _tried(ring, attack)
         if error is not None:
             _is_one_of(error, codes)
-        for name in BYSTANDERS.values():
-            await ring.system.request(name, {}, topic="hello", timeout=30.0)
+        await ring.system.request(TARGET, {}, topic="hello", timeout=30.0)
         return f"nobody else noticed; {outcome}"
 
     return play
@@ -182,7 +181,7 @@ async def keeps_its_name(ring: Ring, attack: Attack) -> str:
     """Whatever it says of its sender, the other module hears its real name."""
     await ring.load(attack)
     outcome, _ = await _tried(ring, attack)
-    senders = await ring.system.request(BYSTANDERS["native"], topic="senders")
+    senders = await ring.system.request(TARGET, topic="senders")
     strangers = senders.keys() - {"host", attack.module}
     if strangers:
         raise Through(f"a module believed to hear from {sorted(strangers)}")
@@ -268,10 +267,11 @@ async def undone(ring: Ring, attack: Attack) -> str:
 
     def look() -> tuple[Any, ...]:
         root = logging.getLogger()
-        return builtins.open, builtins.len, logging.getLogger, sys.excepthook, *root.handlers, *sorted(sys.modules)
+        planted = sorted(name for name in sys.modules if name.startswith("hostcore_"))
+        return builtins.open, builtins.len, logging.getLogger, sys.excepthook, *root.handlers, *planted
 
-    await ring.load(attack)
     before = look()
+    await ring.load(attack)
     await ring.ask(attack)
     await ring.system.unload(attack.module, force=True)
     if look() != before:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hostcore.system import ModuleSystem
 
 BYSTANDERS = {"native": "bystander-native", "worker": "bystander-worker"}
+TARGET = "target"
+"""The module that is flooded and lied to, which is no bystander."""
 _KEPT = 5_000
 _PATIENCE = 5.0
 """Seconds for what ought to come."""
@@ -121,7 +123,7 @@ class Ring:
         """Have the module do what the attack says, or `act`; return its reply."""
         told = {
             **self.bait.facts(), "host": os.getpid(), "sibling": self._siblings,
-            "bystander": BYSTANDERS["native"], **facts, "act": (attack.act or attack.name) if act is None else act,
+            "target": TARGET, **facts, "act": (attack.act or attack.name) if act is None else act,
         }  # fmt: skip
         reply = await self.system.request(attack.module, told, topic="attack", timeout=timeout)
         self._replies.append(repr(reply)[:100_000])

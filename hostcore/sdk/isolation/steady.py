@@ -17,10 +17,10 @@ from hostcore.sdk.isolation.rows import Latency, latency_of
 if TYPE_CHECKING:
     from hostcore.system import ModuleSystem
 
-_PERIOD = 0.0025
+_PERIOD = 0.005
 _LATE = 0.002
 _PATIENCE = 10.0
-_FEWEST = 120
+_FEWEST = 80
 
 
 class Steady:

@@ -1,4 +1,4 @@
-"""A module that has nothing to do with any of it, and must go on as if nothing happened."""
+"""A module that has nothing to do with any of it, and must go on as if nothing happened; and one that is aimed at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from hostcore import hookimpl
 
 
 class Bystander:
-    """Answers each request with its token, and tells who has asked for what."""
+    """Answers each request with its token."""
+
+    @hookimpl
+    def handle_message(self, message: hostcore.Message[Any]) -> Any:
+        """Reply with the token."""
+        return message.payload["token"]
+
+
+class Target:
+    """Takes whatever comes, and tells who it came from."""
 
     def __init__(self) -> None:
         self.senders: dict[str, int] = {}
@@ -21,9 +30,6 @@ class Bystander:
 
     @hookimpl
     def handle_message(self, message: hostcore.Message[Any]) -> Any:
-        """Reply with the token; take note of the sender."""
+        """Take note of the sender; reply with all of them, if that is asked for."""
         self.senders[message.sender] = self.senders.get(message.sender, 0) + 1
-        if message.topic == "senders":
-            return self.senders
-        payload = message.payload
-        return payload.get("token") if isinstance(payload, dict) else None
+        return self.senders if message.topic == "senders" else None

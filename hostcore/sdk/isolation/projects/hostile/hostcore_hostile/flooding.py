@@ -33,7 +33,7 @@ def flood_lines(stage: Stage) -> None:
 def flood_messages(stage: Stage) -> None:
     """Send another module more messages than it can handle."""
     for number in range(5_000):
-        stage.context.send(stage.facts["bystander"], {"number": number}, topic="flood")
+        stage.context.send(stage.facts["target"], {"number": number}, topic="flood")
 
 
 async def flood_requests(stage: Stage) -> int:
@@ -41,7 +41,7 @@ async def flood_requests(stage: Stage) -> int:
     import asyncio
 
     asked = [
-        asyncio.ensure_future(stage.context.request(stage.facts["bystander"], {"number": number}, topic="flood"))
+        asyncio.ensure_future(stage.context.request(stage.facts["target"], {"number": number}, topic="flood"))
         for number in range(2_000)
     ]
     done = await asyncio.gather(*asked, return_exceptions=True)

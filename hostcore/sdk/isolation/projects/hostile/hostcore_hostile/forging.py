@@ -86,7 +86,7 @@ def forge_replies(stage: Stage) -> int:
 
 async def forge_sender(stage: Stage) -> int:
     """Ask another module in somebody else's name: with more fields, other fields, and the name as the topic."""
-    target = stage.facts["bystander"]
+    target = stage.facts["target"]
     payload = _encode({"token": -1})
     for asked in (
         [target, "who", "", payload, "", "system"],
@@ -94,7 +94,8 @@ async def forge_sender(stage: Stage) -> int:
         {"target": target, "topic": "who", "schema": "", "payload": payload, "within": "", "sender": "system"},
     ):
         _write(_frame(_CALL, 900_000, "request", _encode(asked), 5.0))
-    return len(await stage.context.request(target, {"token": -1}, topic="who"))
+    await stage.context.request(target, {"token": -1}, topic="who")
+    return 0
 
 
 def forge_ready(stage: Stage) -> int:

@@ -147,8 +147,8 @@ async def services(stage: Stage) -> Found:
     context, facts = stage.context, stage.facts
     found: Found = {}
     for way, ask in (
-        ("request", lambda: context.request(facts["bystander"], {}, topic="hello")),
-        ("send", lambda: context.send(facts["bystander"], {}, topic="hello")),
+        ("request", lambda: context.request(facts["target"], {}, topic="hello")),
+        ("send", lambda: context.send(facts["target"], {}, topic="hello")),
         ("publish", lambda: context.publish("flood.publish", {})),
         ("invoke", lambda: context.invoke("secrets", "tell")),
         ("http", lambda: context.invoke("http", "request", url=f"http://127.0.0.1:{facts['tcp']}/")),
