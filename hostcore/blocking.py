@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hostcore.runtime.permits import GrantReport
     from hostcore.runtime.refusals import Attempt
     from hostcore.runtime.reports import GrantChange, ModuleInfo, ReloadReport
+    from hostcore.runtime.supervision.crashes import CrashEntry
     from hostcore.system import ModuleSystem
 
 R = TypeVar("R")
@@ -119,6 +120,14 @@ class BlockingModuleSystem:
     def history(self, name: str) -> list[HistoryEntry]:
         """Return what became of a module's generations; see `ModuleSystem.history`."""
         return self._portal.call(self._system.history, name)
+
+    def crashes(self, name: str | None = None) -> list[CrashEntry]:
+        """Return the latest crashes; see `ModuleSystem.crashes`."""
+        return self._portal.call(self._system.crashes, name)
+
+    def revive(self, name: str, *, state: str = "last", strict: bool = False) -> ReloadReport:
+        """Start a module that is down; see `ModuleSystem.revive`."""
+        return self._portal.call(lambda: self._system.revive(name, state=state, strict=strict))
 
     def leaks(self, name: str) -> list[dict[str, Any]]:
         """Look for what is still alive of old generations; see `ModuleSystem.leaks`."""

@@ -252,6 +252,12 @@ class StoppedError(DeliveryError):
     code = "HC402"
 
 
+class QuarantinedError(StoppedError):
+    """The module crashed again and again, and is not started until somebody revives it."""
+
+    code = "HC407"
+
+
 class MailboxFullError(DeliveryError):
     """The module's mailbox is full and the sender did not wait."""
 
@@ -309,6 +315,12 @@ class WorkerDiedError(HostError):
     def as_data(self) -> dict[str, Any]:
         """Return the error as plain data, with how the worker ended."""
         return {**super().as_data(), "signal": self.signal, "status": self.status, "lines": list(self.lines)}
+
+
+class HungError(HostError):
+    """A handler in the host's own process did not end although it was cancelled again and again."""
+
+    code = "HC520"
 
 
 class GuestTrapError(HostError):

@@ -27,10 +27,10 @@ TREE = {
         "LifecycleError": {},
         "ResolutionError": {"MissingError": {}, "ConflictError": {}, "CycleError": {}},
         "DeliveryError": {
-            "UnknownModuleError": {}, "StoppedError": {}, "MailboxFullError": {}, "DeadlineError": {},
-            "CallCycleError": {}, "NetworkError": {},
+            "UnknownModuleError": {}, "StoppedError": {"QuarantinedError": {}}, "MailboxFullError": {},
+            "DeadlineError": {}, "CallCycleError": {}, "NetworkError": {},
         },
-        "HostError": {"WorkerDiedError": {}, "GuestTrapError": {}, "LimitError": {}},
+        "HostError": {"WorkerDiedError": {}, "HungError": {}, "GuestTrapError": {}, "LimitError": {}},
         "DeniedError": {"EgressError": {}, "ConsentError": {}},
         "StoreError": {"DigestError": {}, "ReleaseNotFoundError": {}, "SignatureError": {}},
         "ReloadError": {},

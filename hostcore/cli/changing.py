@@ -1,4 +1,4 @@
-"""`hostcore modules load`, `unload`, `reload`, `rollback`, `enable` and `disable`."""
+"""`hostcore modules load`, `unload`, `reload`, `rollback`, `revive`, `enable` and `disable`."""
 
 from __future__ import annotations
 
@@ -138,6 +138,28 @@ def rollback(
     return _reported(report, as_json=as_json)
 
 
+@click.command()
+@click.argument("name")
+@click.option(
+    "--state", type=click.Choice(("last", "fresh")), default="last",
+    help="What it gets: the last good snapshot, or none, if that is what it crashes of.",
+)  # fmt: skip
+@wait_option
+@host_options
+@json_option
+def revive(
+    name: str, state: str, timeout: float, config_file: Path | None, host_name: str | None, as_json: bool
+) -> int:
+    """Start module NAME, which has crashed, now; out of quarantine too, and with all its tries anew.
+
+    If it does not come up it stays as it was, and the exit code is 10.
+    """
+    client = find_target(config_file, host_name).client
+    with output.waiting(f"reviving {name}"):
+        report = client.call("modules.revive", {"name": name, "state": state}, timeout=timeout)
+    return _reported(report, as_json=as_json)
+
+
 def _reported(result: dict[str, Any], *, as_json: bool) -> int:
     report = result["report"]
     if as_json:
@@ -165,11 +187,13 @@ def report_line(report: Mapping[str, Any]) -> str:
     """Return what became of a reload or rollback in one line."""
     name = report["module"]
     old = _release("", report["old_version"], report["old_generation"]).strip() or "nothing"
+    phase = f" (phase {report['phase']})" if report["phase"] else ""
+    if report["rolled_back"] and report["kind"] == "restart":
+        return f"{name} did not come up{phase}, in {report['duration_ms']:.1f} ms"
     if report["rolled_back"]:
-        phase = f" (phase {report['phase']})" if report["phase"] else ""
         return f"{name} was rolled back{phase}: {old} serves on, in {report['duration_ms']:.1f} ms"
     new = _release("", report["new_version"], report["new_generation"]).strip()
-    done = "reloaded" if report["kind"] == "reload" else "rolled back"
+    done = {"reload": "reloaded", "rollback": "rolled back", "restart": "restarted"}[report["kind"]]
     return (
         f"{done} {name}: {old} -> {new} in {report['duration_ms']:.1f} ms; "
         f"{report['held_messages']} messages held for {report['downtime_ms']:.1f} ms"

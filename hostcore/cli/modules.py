@@ -18,6 +18,8 @@ COMMANDS = {
     "rollback": Late("hostcore.cli.changing:rollback", "Go back to an earlier generation of a module."),
     "history": Late("hostcore.cli.telling:history", "Tell what became of a module's generations."),
     "leaks": Late("hostcore.cli.telling:leaks", "Tell what is alive of old generations, and what holds it."),
+    "crashes": Late("hostcore.cli.telling:crashes", "Tell who crashed, doing what, and what was done about it."),
+    "revive": Late("hostcore.cli.changing:revive", "Start a module that has crashed, out of quarantine too."),
     "enable": Late("hostcore.cli.changing:enable", "Let a module load again."),
     "disable": Late("hostcore.cli.changing:disable", "Keep a module from loading."),
     "call": Late("hostcore.cli.talking:call", "Send a module a message and print the reply."),

@@ -20,6 +20,7 @@ PATIENCE = 1.0
 """Seconds after which a wait is shown."""
 STYLES = {
     "running": "green", "loading": "cyan", "draining": "cyan", "waiting": "cyan", "failed": "bold red",
+    "restarting": "yellow", "quarantined": "bold red",
     "broken": "bold red", "disabled": "yellow", "wrong": "bold red", "ok": "green", "note": "yellow",
 }  # fmt: skip
 

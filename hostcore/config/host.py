@@ -11,6 +11,7 @@ from hostcore.config.forms import HostName, PathText
 from hostcore.config.modules import ModuleConfig
 from hostcore.config.policy import PolicyConfig
 from hostcore.config.reload import ReloadConfig
+from hostcore.config.supervision import SupervisionConfig
 from hostcore.config.wasm import WasmConfig
 from hostcore.config.worker import WorkerConfig
 from hostcore.contract.checking import doc
@@ -46,6 +47,9 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     index: Annotated[bool, doc("Keep an index of the installed modules on disk.")] = True
     modules: Annotated[dict[ModuleName, ModuleConfig], doc("What the host says of single modules.")] = {}
     reload: Annotated[ReloadConfig, doc("How modules are reloaded.")] = ReloadConfig()
+    supervision: Annotated[SupervisionConfig, doc("What becomes of modules that crash, or hold the event loop.")] = (
+        SupervisionConfig()
+    )
     policy: Annotated[PolicyConfig, doc("What modules are allowed.")] = PolicyConfig()
     wasm: Annotated[WasmConfig, doc("How WebAssembly modules are compiled.")] = WasmConfig()
     worker: Annotated[WorkerConfig, doc("How worker processes are run.")] = WorkerConfig()

@@ -22,8 +22,12 @@ class State(enum.Enum):
     """Handling messages."""
     DRAINING = "draining"
     """Finishing the message in hand; later ones are held."""
+    RESTARTING = "restarting"
+    """It crashed and is being brought back; what is sent to it waits in its mailbox."""
+    QUARANTINED = "quarantined"
+    """It crashed again and again; what is sent to it is refused until it is revived."""
     FAILED = "failed"
-    """It could not be loaded; `why` tells the error."""
+    """It could not be loaded, or has ended for good; `why` tells the error."""
     STOPPED = "stopped"
     """Unloaded; nothing of it is left."""
 
@@ -35,6 +39,8 @@ class Signal(enum.Enum):
     READY = "ready"
     DRAIN = "drain"
     RESUME = "resume"
+    CRASH = "crash"
+    QUARANTINE = "quarantine"
     FAIL = "fail"
     STOP = "stop"
 
@@ -42,11 +48,21 @@ class Signal(enum.Enum):
 TRANSITIONS: dict[State, dict[Signal, State]] = {
     State.WAITING: {Signal.LOAD: State.LOADING, Signal.FAIL: State.FAILED, Signal.STOP: State.STOPPED},
     State.LOADING: {Signal.READY: State.RUNNING, Signal.FAIL: State.FAILED, Signal.STOP: State.STOPPED},
-    State.RUNNING: {Signal.DRAIN: State.DRAINING, Signal.FAIL: State.FAILED},
-    State.DRAINING: {Signal.RESUME: State.RUNNING, Signal.FAIL: State.FAILED, Signal.STOP: State.STOPPED},
+    State.RUNNING: {Signal.DRAIN: State.DRAINING, Signal.CRASH: State.RESTARTING, Signal.FAIL: State.FAILED},
+    State.DRAINING: {
+        Signal.RESUME: State.RUNNING, Signal.CRASH: State.RESTARTING, Signal.FAIL: State.FAILED,
+        Signal.STOP: State.STOPPED,
+    },
+    State.RESTARTING: {
+        Signal.READY: State.RUNNING, Signal.QUARANTINE: State.QUARANTINED, Signal.FAIL: State.FAILED,
+        Signal.STOP: State.STOPPED,
+    },
+    State.QUARANTINED: {Signal.READY: State.RUNNING, Signal.STOP: State.STOPPED},
     State.FAILED: {Signal.LOAD: State.LOADING, Signal.STOP: State.STOPPED},
     State.STOPPED: {},
-}
+}  # fmt: skip
+DOWN = frozenset({State.RESTARTING, State.QUARANTINED})
+"""The states of a module that has crashed and has no copy that serves."""
 
 
 def advance(state: State, signal: Signal, *, module: str = "module") -> State:

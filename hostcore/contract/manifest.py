@@ -17,6 +17,7 @@ from hostcore.contract.checking import check, doc, text_form
 from hostcore.contract.documents import Document, KeyPath, Unreadable, read_document
 from hostcore.contract.options import Option, configure
 from hostcore.contract.permissions import Permission
+from hostcore.contract.restarting import Restart, SnapshotRule
 from hostcore.contract.spec import INTERFACE
 from hostcore.contract.units import Duration, Size
 from hostcore.contract.versions import NAME, Capability, Requirement, parse_range, shorten
@@ -128,6 +129,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     state_version: Annotated[Positive, doc("The version of the shape of its state.")] = 1
     activate: Annotated[Activation, doc("When to load it: with the host, or at the first message.")] = "startup"
     probe: Annotated[Probe | None, doc("A request that a new copy must answer before it may serve.")] = None
+    restart: Annotated[Restart, doc("What becomes of it when it crashes.")] = Restart()
+    snapshot: Annotated[SnapshotRule, doc("When its state is kept for a restart.")] = SnapshotRule()
     limits: Annotated[Limits, doc("What it may use.")] = Limits()
     config: Annotated[dict[str, Option], doc("The options it can be configured with.")] = {}
 
@@ -146,13 +149,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return configure(self.config, values, at)
 
     def mistakes(self) -> Iterator[tuple[KeyPath, Problem]]:
-        """Yield modules that are required twice."""
+        """Yield modules that are required twice, and those that it follows without requiring them."""
         seen: set[str] = set()
         for index, requirement in enumerate(self.requires):
             if requirement.name in seen:
                 hint = "write one range, as in '>=2,<3'"
                 yield ("requires", index), Problem(f"{requirement.name!r} is required twice", hint=hint)
             seen.add(requirement.name)
+        for index, name in enumerate(self.restart.follows):
+            if name not in seen:
+                hint = did_you_mean(name, seen) or f'requires = ["{name}"]'
+                yield ("restart", "follows", index), Problem(f"{name!r} is followed but not required", hint=hint)
 
 
 def parse_manifest(text: str, module: str, *, where: str = "module.toml", label: str = "") -> Manifest:

@@ -6,6 +6,7 @@ be read, is what it requires there, was it asked for, did it come up.  The first
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 from hostcore.control.inventory import NOT_FOUND, Inventory, Row
@@ -31,7 +32,8 @@ def explain(inventory: Inventory, name: str) -> dict[str, Any]:
     row = inventory.row(name)
     error = _error(inventory, name, row)
     answer, hint = _answer(inventory, row, error)
-    facts = [*_origin(inventory, row), *_duplicates(inventory, name), *_needs(inventory, row)]
+    facts = [*_crashes(inventory, name), *_origin(inventory, row), *_duplicates(inventory, name)]
+    facts += _needs(inventory, row)
     return _told(name, row.state, answer, facts, error, hint)
 
 
@@ -95,11 +97,34 @@ def _answer(inventory: Inventory, row: Row, error: dict[str, Any] | None) -> tup
 
 
 def _loaded(inventory: Inventory, row: Row) -> tuple[str, str]:
+    if row.state in _DOWN:
+        return _DOWN[row.state], f"hostcore modules revive {row.name}"
     answer = f"it is {row.state}: generation {row.generation}, version {row.version}, in the host {row.host!r}"
     release = inventory.describe(row.name).release
     if release is not None and release.version != row.version:
         return f"{answer}; version {release.version} is there now", f"hostcore modules reload {row.name}"
     return answer, ""
+
+
+_DOWN = {
+    "restarting": "it crashed and is being brought back; what is sent to it waits",
+    "quarantined": "it crashed again and again and is in quarantine; what is sent to it is refused",
+}
+
+
+def _crashes(inventory: Inventory, name: str) -> list[Fact]:
+    """Return what is known of its last crash, and when it is started again."""
+    live = inventory.live.get(name)
+    if live is None or live.crash is None:
+        return []
+    crash, facts = live.crash, []
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(crash["when"]))
+    facts.append(Fact("last crash", f"{when}: {crash['error']}; done about it: {crash['done']}"))
+    if live.info["restarts"]:
+        facts.append(Fact("restarts", str(live.info["restarts"])))
+    if live.info["next_try"]:
+        facts.append(Fact("next try", f"in {max(0.0, live.info['next_try'] - time.time()):.1f} s"))
+    return facts
 
 
 def _not_asked_for(inventory: Inventory, row: Row) -> tuple[str, str]:

@@ -37,7 +37,8 @@ INSTALLED, DISABLED, BROKEN, NOT_FOUND = "installed", "disabled", "broken", "not
 class Live(NamedTuple):
     """A module that a host was asked for.
 
-    `info` is its `ModuleInfo` as plain data; `release`, `error` and `after` (what it loads after) are the record's.
+    `info` is its `ModuleInfo` as plain data; `release`, `error` and `after` (what it loads after) are the record's;
+    `crash` is its last crash as plain data, if it ever crashed.
     """
 
     info: dict[str, Any]
@@ -45,6 +46,7 @@ class Live(NamedTuple):
     error: dict[str, Any] | None
     after: tuple[str, ...]
     on_demand: bool
+    crash: dict[str, Any] | None = None
 
 
 class Described(NamedTuple):
@@ -80,6 +82,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         dropped: How many expired before it got to them.
         latency_p50_us: Its median handling time, in microseconds.
         latency_p99_us: The 99th percentile of the same.
+        restarts: How often it was brought back after a crash.
+        next_try: When it is started again, in seconds since 1970, 0 if that is not planned.
         error: Why it failed or cannot load, or "".
     """
 
@@ -103,6 +107,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
     latency_p50_us: float = 0.0
     latency_p99_us: float = 0.0
+    restarts: int = 0
+    next_try: float = 0.0
     error: str = ""
 
 

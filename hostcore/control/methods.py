@@ -20,11 +20,13 @@ from hostcore.control.protocol import VERSION
 from hostcore.control.requests import (
     Call,
     Change,
+    Crashes,
     Load,
     Named,
     Nothing,
     Perhaps,
     Reload,
+    Revive,
     Rollback,
     Send,
     Unload,
@@ -68,6 +70,8 @@ class Methods:
             _method("modules.rollback", Rollback, self._rollback),
             _method("modules.history", Named, self._history),
             _method("modules.leaks", Named, self._leaks),
+            _method("modules.crashes", Crashes, self._crashes),
+            _method("modules.revive", Revive, self._revive),
             _method("modules.enable", Named, self._enable),
             _method("modules.disable", Named, self._disable),
             _method("grants.list", Nothing, self._grants),
@@ -120,7 +124,9 @@ class Methods:
             release = record.copy.release if record.copy is not None else None
             plain = msgspec.to_builtins(info)
             plain["source"] = plain["source"] or record.wish.source or ""
-            found[name] = Live(plain, release, error, record.ordered_after, record.on_demand)
+            crashes = self._system.crashes(name)
+            crash = msgspec.to_builtins(crashes[-1]) if crashes else None
+            found[name] = Live(plain, release, error, record.ordered_after, record.on_demand, crash)
         return found
 
     # --- changing ----------------------------------------------------------------------------------------------
@@ -151,6 +157,12 @@ class Methods:
 
     async def _leaks(self, params: Named) -> dict[str, Any]:
         return {"name": params.name, "generations": await self._system.leaks(params.name)}
+
+    async def _crashes(self, params: Crashes) -> dict[str, Any]:
+        return {"name": params.name, "crashes": self._system.crashes(params.name)}
+
+    async def _revive(self, params: Revive) -> dict[str, Any]:
+        return {"report": await self._system.revive(params.name, state=params.state)}
 
     def _loaded(self, name: str) -> bool:
         return name in self._system.modules

@@ -20,21 +20,21 @@ end and then goes on with the mailbox.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import enum
 import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
-from hostcore.errors import MailboxFullError, StoppedError
+from hostcore.errors import HostcoreError, StoppedError
 from hostcore.messaging.current import Delivery, current
 from hostcore.messaging.guard import Overrun
+from hostcore.messaging.mailbox import IDLE, QUEUED, RUNNING, Entry, Mailbox
+from hostcore.messaging.overtime import Overtime
 from hostcore.messaging.pending import Pending
 from hostcore.messaging.seams import Instance, Observer
 from hostcore.messaging.stepping import NEW, Stepper, blame
@@ -47,139 +47,32 @@ _now = time.monotonic
 BATCH = 32
 
 
-class Work(enum.Enum):
-    """What a cell is doing."""
-
-    IDLE = "idle"
-    QUEUED = "queued"
-    RUNNING = "running"
+POISON = "poison: it was in hand both times when {!r} crashed"
+"""The reason of the dead letter that a message becomes which must not be tried again."""
 
 
-IDLE, QUEUED, RUNNING = Work.IDLE, Work.QUEUED, Work.RUNNING
-
-
-Entry = tuple[Envelope, Pending | None]
-
-
-class _Overtime:
-    """Cancels a suspended handler that takes longer than its module's limit, again and again until it ends."""
-
-    __slots__ = ("cell", "delivery", "limit", "slot", "times")
-
-    def __init__(self, cell: Cell, delivery: Delivery, limit: float, deadline: float) -> None:
-        self.cell, self.delivery, self.limit, self.times = cell, delivery, limit, 0
-        self.slot = cell.deadlines.add(self, deadline)
-
-    def expire(self) -> None:
-        """Cancel the handler, if it still runs."""
-        cell = self.cell
-        if cell.delivery is not self.delivery or cell.runner is None:
-            return
-        self.times += 1
-        if self.times > 1:
-            cell.observer.overran(cell, self.delivery.envelope, self.limit * self.times)
-        cell.runner.cancel()
-        self.slot = cell.deadlines.add(self, _now() + max(self.limit, 0.1))
-
-
-class Cell:
+class Cell(Mailbox):
     """One address."""
 
     def __init__(
         self, name: str, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, observer: Observer, *,
         capacity: int, blocked_after: float,
     ) -> None:  # fmt: skip
-        self.name = name
-        self.loop = loop
+        super().__init__(name, loop, capacity)
         self.deadlines = deadlines
         self.observer = observer
-        self.capacity = capacity
         self.blocked_after = blocked_after
         self.instance: Instance | None = None
-        self.work = IDLE
-        self.paused = 1  # until an instance is there
-        self.stopped = ""
         self.tally = Tally()
         self.delivery: Delivery | None = None
         self.runner: asyncio.Task[None] | None = None
-        self._overtime: _Overtime | None = None
+        self._overtime: Overtime | None = None
         self._waiting: Pending | None = None  # for the message in hand
-        # Of its own for scheduled drains: a sender's would be kept alive, with its module, from drain to drain.
-        self._context = contextvars.Context()
-        self._box: deque[Entry] = deque()
-        self._room: deque[tuple[Entry, asyncio.Future[None]]] = deque()
         self._park: asyncio.Future[None] | None = None
         self._handed: tuple[Stepper, Envelope, Pending | None, float] | None = None
         self._quiet: asyncio.Future[None] | None = None
-
-    def __repr__(self) -> str:
-        state = "stopped" if self.stopped else "paused" if self.paused else self.work.value
-        return f"<Cell {self.name} {state} {len(self._box)} waiting>"
-
-    # --- intake ------------------------------------------------------------------------------------------------
-
-    @property
-    def depth(self) -> int:
-        """How many messages wait."""
-        return len(self._box) + len(self._room)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the mailbox takes a message at once."""
-        return not self._room and len(self._box) < self.capacity
-
-    @property
-    def free(self) -> bool:
-        """Whether a request may run at once."""
-        return self.work is IDLE and not self.paused and not self._box and not self.stopped
-
-    def put(self, envelope: Envelope, pending: Pending | None) -> bool:
-        """Put a message into the mailbox; False if there is no room.
-
-        Raises:
-            StoppedError: The module has stopped.
-        """
-        if self.stopped:
-            raise StoppedError(self.stopped)
-        if not self.has_room:
-            return False
-        self._box.append((envelope, pending))
-        if self.work is IDLE and not self.paused:
-            self.work = QUEUED
-            self.loop.call_soon(self._drain, context=self._context)
-        return True
-
-    async def put_wait(self, envelope: Envelope, pending: Pending | None, timeout: float) -> None:
-        """Wait for room, first come first served.
-
-        Raises:
-            MailboxFullError: There was none within `timeout` seconds.
-            StoppedError: The module stopped meanwhile.
-        """
-        admitted: asyncio.Future[None] = self.loop.create_future()
-        place = ((envelope, pending), admitted)
-        self._room.append(place)
-        try:
-            async with asyncio.timeout(None if timeout == inf else timeout):
-                await admitted
-        except TimeoutError:
-            if admitted.done() and not admitted.cancelled():  # let in, or refused, at the last moment
-                return admitted.result()
-            raise MailboxFullError(
-                f"the mailbox of {self.name!r} is full ({self.capacity} messages) and stayed so for {timeout:.3g} s",
-                hint="send less, raise limits.mailbox, or look at what the module is doing",
-            ) from None
-        finally:
-            if admitted.cancelled() or not admitted.done():  # withdrawn: it must not count, nor take up memory
-                with suppress(ValueError):
-                    self._room.remove(place)
-
-    def _admit(self) -> None:
-        while self._room and len(self._box) < self.capacity:
-            entry, admitted = self._room.popleft()
-            if not admitted.done():  # else its sender gave up: withdrawn
-                self._box.append(entry)
-                admitted.set_result(None)
+        self._lost = ""  # the message that was in hand when the instance crashed, until its handler has ended
+        self._again = ""  # the one that was put back after that
 
     # --- execution ---------------------------------------------------------------------------------------------
 
@@ -251,7 +144,7 @@ class Cell:
         rest.watch = partial(self._check_blocked, envelope)
         if limit != inf:
             assert self.delivery is not None
-            self._overtime = _Overtime(self, self.delivery, limit, began + limit)
+            self._overtime = Overtime(self, self.delivery, limit, began + limit)
         if self.runner is None:
             context = rest.instance.context
             # Not by the loop's task factory: an eager one would run it before it is known as the runner.
@@ -356,13 +249,24 @@ class Cell:
         self.tally.failed += 1
         named = instance.translate(envelope, error)
         error.__traceback__ = None  # its frames would keep the module's code alive
+        lost, self._lost = self._lost == envelope.id, ""
         if pending is not None:
             pending.fail(named)
+        elif lost:
+            self._put_back(envelope)
         self.observer.failed(self, envelope, named)
+
+    def _put_back(self, envelope: Envelope) -> None:
+        """Have a message that nobody awaits, and that was in hand at a crash, handled next; but only once more."""
+        if self.stopped or self._again == envelope.id:
+            self.observer.dead(envelope, self.stopped or POISON.format(self.name))
+        else:
+            self._again = envelope.id
+            self._box.appendleft((envelope, None))  # it had its place already: also beyond the capacity
 
     def _refuse(self, envelope: Envelope, pending: Pending | None, reason: str) -> None:
         if pending is not None:
-            pending.fail(StoppedError(reason))
+            pending.fail(self.refusal(reason))
         else:
             self.observer.dead(envelope, reason)
 
@@ -376,19 +280,27 @@ class Cell:
 
     # --- life --------------------------------------------------------------------------------------------------
 
+    def hold(self) -> None:
+        """Stop delivery after the message in hand, without waiting for its end; undone by `resume`."""
+        self.paused += 1
+
     async def pause(self) -> None:
         """Stop delivery and wait until nothing is in hand; senders go on filling the mailbox.
 
         If the waiting is cancelled, the cell stays paused: the caller resumes it.
         """
         self.paused += 1
+        await self.quiet()
+
+    async def quiet(self) -> None:
+        """Wait until nothing is in hand; only while paused."""
         while self.work is RUNNING:
             if self._quiet is None or self._quiet.done():
                 self._quiet = self.loop.create_future()
             await asyncio.shield(self._quiet)
 
     def resume(self) -> None:
-        """Undo one `pause`."""
+        """Undo one `pause` or `hold`."""
         self.paused -= 1
         if not self.paused and self.work is not RUNNING:
             self._settle()
@@ -411,22 +323,39 @@ class Cell:
             self.stopped = self.stopped or reason
             runner.cancel()
 
-    def evict(self, reason: str) -> None:
+    def lose(self, message: str) -> None:
+        """Take note that the instance has crashed with the message of that id in hand.
+
+        Its handler is about to fail.  Whoever awaits the message is answered then; if nobody does, it is handled
+        again, and if it is in hand at another crash, it becomes a dead letter.
+        """
+        self._lost = message
+
+    def evict(self, reason: str, error: HostcoreError | None = None) -> None:
         """Give up on the message in hand and be quiet at once, whatever its handler still does; only while paused.
 
         Its caller is answered.  The handler is cancelled; if it ignores that, it goes on as nobody's.
+
+        Args:
+            reason: Why, for a caller or the dead letter.
+            error: The crash that it amounts to: for a caller, and what nobody awaits is handled again, as by `lose`.
         """
-        self._give_up(reason)
+        self._give_up(reason, error)
         if self.work is RUNNING:
             self._let_go()
             self.swap(self.instance)
             self._settle()
 
-    def _give_up(self, reason: str) -> None:
-        delivery = self.delivery
+    def _give_up(self, reason: str, error: HostcoreError | None = None) -> None:
+        delivery, self._lost = self.delivery, ""
         if delivery is not None and delivery.active:
             delivery.active = False
-            self._refuse(delivery.envelope, self._waiting, reason)
+            if error is None:
+                self._refuse(delivery.envelope, self._waiting, reason)
+            elif self._waiting is not None:
+                self._waiting.fail(error)
+            else:
+                self._put_back(delivery.envelope)
         if self._handed is not None:  # its runner has not begun, and a task cancelled before it began never does
             (rest, *_), self._handed = self._handed, None
             rest.discard()
@@ -435,17 +364,25 @@ class Cell:
 
     def stop(self, reason: str) -> None:
         """Refuse what is in hand, all that waits, and every later message, with `reason`."""
-        self.stopped = reason
+        self.shut(reason)
         self._give_up(reason)
-        self.refuse_waiting(reason)
         self.swap(None)
 
+    def shut(self, reason: str, refusal: Callable[[str], StoppedError] = StoppedError) -> None:
+        """Refuse all that waits, and every later message, with `reason`; what is in hand goes on."""
+        self.stopped, self.refusal = reason, refusal
+        self.refuse_waiting(reason)
+
+    def reopen(self) -> None:
+        """Take messages again after `shut`."""
+        self.stopped = ""
+
     def refuse_waiting(self, reason: str) -> None:
-        """Answer everything in the mailbox with a StoppedError."""
+        """Answer everything in the mailbox with a StoppedError, or what `shut` was given in its place."""
         box, self._box = self._box, deque()  # a refusal can put a new message, an event, into it
         for entry in box:
             self._refuse(*entry, reason)
         while self._room:
             _, admitted = self._room.popleft()
             if not admitted.done():
-                admitted.set_exception(StoppedError(reason))
+                admitted.set_exception(self.refusal(reason))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 SAMPLES = 512
 
 
 class Tally:
-    """Counts of one cell, and the last `SAMPLES` handling times in seconds."""
+    """Counts of one cell, and the last `SAMPLES` handling times in seconds.
 
-    __slots__ = ("dropped", "failed", "handled", "samples", "total")
+    `rings` is called when `handled` reaches `rings_at`.
+    """
+
+    __slots__ = ("dropped", "failed", "handled", "rings", "rings_at", "samples", "total")
 
     def __init__(self) -> None:
         self.handled = 0
@@ -16,6 +22,8 @@ class Tally:
         self.dropped = 0
         self.total = 0.0
         self.samples: list[float] = []
+        self.rings_at = sys.maxsize
+        self.rings: Callable[[], object] = int
 
     def record(self, seconds: float) -> None:
         """Count one handled message."""
@@ -26,3 +34,5 @@ class Tally:
             samples[self.handled % SAMPLES] = seconds
         self.handled += 1
         self.total += seconds
+        if self.handled == self.rings_at:
+            self.rings()

@@ -1,9 +1,12 @@
 """Events: everything that happens, published under `hostcore.` for whoever subscribes, and logged.
 
     hostcore.module.loading | loaded | failed | draining | unloaded | reloaded | stuck
+    hostcore.module.crashed | restarting | restarted | quarantined | revived | ended | moved
     hostcore.handler.failed | blocked
     hostcore.message.dead
 
+`crashed` tells what crashed, doing what, and what is done about it; `restarting` when; `restarted` and `revived` (from
+quarantine) that it serves again; `ended` that it stays down, as it wants to; `moved` that it runs in another host now.
 `blocked` is the loop-lag event: it names the module whose code held the event loop, the hook, and for how long.
 """
 
@@ -35,12 +38,21 @@ DRAINING = "hostcore.module.draining"
 UNLOADED = "hostcore.module.unloaded"
 RELOADED = "hostcore.module.reloaded"
 STUCK = "hostcore.module.stuck"
+CRASHED = "hostcore.module.crashed"
+RESTARTING = "hostcore.module.restarting"
+RESTARTED = "hostcore.module.restarted"
+QUARANTINED = "hostcore.module.quarantined"
+REVIVED = "hostcore.module.revived"
+ENDED = "hostcore.module.ended"
+MOVED = "hostcore.module.moved"
 HANDLER_FAILED = "hostcore.handler.failed"
 HANDLER_BLOCKED = "hostcore.handler.blocked"
 DEAD = "hostcore.message.dead"
 
 _LEVELS = {FAILED: logging.ERROR, HANDLER_FAILED: logging.WARNING, HANDLER_BLOCKED: logging.WARNING,
-           STUCK: logging.ERROR, LOADED: logging.INFO, UNLOADED: logging.INFO, RELOADED: logging.INFO}  # fmt: skip
+           STUCK: logging.ERROR, LOADED: logging.INFO, UNLOADED: logging.INFO, RELOADED: logging.INFO,
+           CRASHED: logging.ERROR, RESTARTING: logging.INFO, RESTARTED: logging.WARNING, REVIVED: logging.WARNING,
+           QUARANTINED: logging.ERROR, ENDED: logging.WARNING, MOVED: logging.WARNING}  # fmt: skip
 
 Announce = Callable[[str, Any], None]
 
@@ -50,6 +62,8 @@ class Events:
 
     def __init__(self) -> None:
         self.announce: Announce = lambda topic, payload: None  # the bus's, once there is one
+        self.on_blocked: Callable[[str, float], None] = lambda module, seconds: None
+        self.on_overran: Callable[[Cell, Envelope], None] = lambda cell, envelope: None
 
     def tell(self, event: str, /, **facts: Any) -> None:
         """Announce an event."""
@@ -83,14 +97,17 @@ class Events:
         self._tell_of(
             envelope, HANDLER_BLOCKED, module=cell.name, hook=envelope.hook, milliseconds=round(seconds * 1000, 1)
         )
+        self.on_blocked(cell.name, seconds)
 
     def held(self, module: str, seconds: float) -> None:
         """Announce a module that held the event loop outside of its handlers."""
         self.tell(HANDLER_BLOCKED, module=module, hook="", topic="", milliseconds=round(seconds * 1000, 1))
+        self.on_blocked(module, seconds)
 
     def overran(self, cell: Cell, envelope: Envelope, seconds: float) -> None:
         """Hear of a handler that ignores its cancellation."""
         self._tell_of(envelope, STUCK, module=cell.name, hook=envelope.hook, seconds=round(seconds, 3))
+        self.on_overran(cell, envelope)
 
 
 class CellEvents:

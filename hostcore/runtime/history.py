@@ -19,13 +19,17 @@ ENTRIES = 200
 REMAINS = 20
 
 
+_DONE = {"reload": "reloaded", "rollback": "rolled back", "restart": "restarted"}
+_FAILED = {"reload": "kept", "rollback": "kept", "restart": "failed"}
+
+
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to a module's generations.
 
     Attributes:
         when: When it ended, in seconds since 1970.
-        what: "loaded", "reloaded", "rolled back" (to a kept generation), "kept" (the reload failed, the generation
-            before serves on), "failed" (to load) or "unloaded".
+        what: "loaded", "reloaded", "rolled back" (to a kept generation), "restarted" (after a crash), "kept" (the
+            reload failed, the generation before serves on), "failed" (to load, or to be restarted) or "unloaded".
         why: Who or what caused it, as in "asked" or "acme_counter/__init__.py changed".
         generation: The number of the generation that it is about.
         version: Its release's version.
@@ -79,7 +83,7 @@ class History:
 
     def note_reload(self, report: ReloadReport) -> None:
         """Write down a reload or rollback."""
-        what = "kept" if report.rolled_back else "reloaded" if report.kind == "reload" else "rolled back"
+        what = _FAILED[report.kind] if report.rolled_back else _DONE[report.kind]
         self._entries.append(HistoryEntry(
             when=time.time(), what=what, why=report.why, generation=report.new_generation, version=report.new_version,
             previous=report.old_generation, phase=report.phase, reason=report.reason, duration_ms=report.duration_ms,

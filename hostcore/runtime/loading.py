@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.contract.versions import Capability
 from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
 from hostcore.hosts import faults
-from hostcore.hosts.base import Host, HostedInstance, Job
+from hostcore.hosts.base import Crash, Host, HostedInstance, Job
 from hostcore.hosts.native import NativeHost
 from hostcore.messaging.cell import Cell
 from hostcore.packages.discovery import Scan
@@ -45,6 +46,7 @@ class Loader:
         self.collector = Collector()
         self._hosts: dict[str, Host] = {}
         self._ports: dict[Copy, ModulePorts] = {}
+        self.crashed: Callable[[Record, Copy, Crash], None] = lambda record, copy, crash: None  # the supervisor's
 
     # --- finding -----------------------------------------------------------------------------------------------
 
@@ -215,7 +217,12 @@ class Loader:
                 subscriptions.remove(pattern, cell)
         for pattern in sorted(copy.subscribed):
             subscriptions.add(pattern, cell)
-        self._ports[copy].serving = True
+        if copy.instance is not None:
+            copy.instance.died = partial(self.crashed, record, copy)
+        if old is not None and old is not copy and old.instance is not None:
+            old.instance.died = None
+        if copy in self._ports:
+            self._ports[copy].serving = True
         if old is not None and old is not copy and old in self._ports:
             self._ports[old].serving = False
 
@@ -232,6 +239,7 @@ class Loader:
         instance, copy.instance = copy.instance, None
         if instance is None:
             return Remains(copy.number, copy.release.version)
+        instance.died = None  # it is meant to end
         return await to_its_end(self._dispose(copy, instance, within))
 
     async def _dispose(self, copy: Copy, instance: HostedInstance, within: float) -> Remains:

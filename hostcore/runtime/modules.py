@@ -20,9 +20,13 @@ from hostcore.runtime.loading import Described, Loader, drain, to_its_end
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.planning import Planner
 from hostcore.runtime.registry import Copy, Record, Wish
-from hostcore.runtime.reload import Orders
+from hostcore.runtime.reload import Orders, StateFrom
 from hostcore.runtime.reloads import Reloads
 from hostcore.runtime.reports import ReloadReport
+from hostcore.runtime.supervision.checkpoints import Checkpoints
+from hostcore.runtime.supervision.holding import Holding
+from hostcore.runtime.supervision.supervisor import Supervisor
+from hostcore.runtime.supervision.timing import Timing, real_timing
 
 NOT_INSTALLED = "HC202"
 log = logging.getLogger("hostcore")
@@ -39,12 +43,22 @@ class LoadOutcome(NamedTuple):
 class Modules:
     """The modules of one system."""
 
-    def __init__(self, parts: Parts, loader: Loader) -> None:
+    def __init__(self, parts: Parts, loader: Loader, timing: Timing | None = None) -> None:
+        timing = timing or real_timing(parts.bus.loop)
         self._parts = parts
         self._loader = loader
         self._planner = Planner(parts, loader)
         self.reloads = Reloads(parts, loader, self._planner, self.load)
+        self.supervisor = Supervisor(parts, loader, self._planner, self.reloads, timing)
+        self._checkpoints = Checkpoints(parts, timing)
+        self._holding = Holding(parts, self.reloads, timing, self.supervisor.hung)
+        self.reloads.served = self._served
         self._closing = False
+
+    def _served(self, record: Record) -> None:
+        """Hear that a new copy has taken over."""
+        self.supervisor.served(record)
+        self._checkpoints.follow(record)
 
     # --- load --------------------------------------------------------------------------------------------------
 
@@ -176,6 +190,7 @@ class Modules:
             self._loader.activate(record, copy)
             record.on_demand = False
             record.signal(Signal.READY)
+            self._checkpoints.follow(record)
             record.cell.resume()
             parts.histories[record.name].note(
                 "loaded", generation=copy.number, version=copy.release.version, since=began
@@ -223,11 +238,17 @@ class Modules:
         """
         record = self._parts.registry.record(name)
         if record.copy is not None:
-            return await self.reloads.reload(name, source, scan, orders, cascade=cascade)
+            with self.supervisor.aside(record):
+                return await self.reloads.reload(name, source, scan, orders, cascade=cascade)
         await self.load(name, record.wish.taken_from(source, orders.isolation), scan)
         info = record.info()
         return ReloadReport(module=name, old_generation=0, new_generation=info.generation, new_version=info.version,
                             why=orders.why)  # fmt: skip
+
+    async def rollback(self, name: str, to: int | None, state: StateFrom | None) -> ReloadReport:
+        """Go back to a kept generation; see `Reloads.rollback`."""
+        with self.supervisor.aside(self._parts.registry.record(name)):
+            return await self.reloads.rollback(name, to, state)
 
     async def leaks(self, name: str) -> list[dict[str, Any]]:
         """Return what is still alive of a module's generations that were let go of, as `ModuleSystem.leaks`."""
@@ -262,10 +283,11 @@ class Modules:
             raise LifecycleError(
                 f"{name!r} is required by {', '.join(needed_by)}", hint="unload those first, or force it"
             )
-        async with record.busy:
-            if record.state is State.STOPPED:
-                raise LifecycleError(f"{name!r} was unloaded meanwhile")
-            return await self._unload(record, collect=collect)
+        with self.supervisor.aside(record):
+            async with record.busy:
+                if record.state is State.STOPPED:
+                    raise LifecycleError(f"{name!r} was unloaded meanwhile")
+                return await self._unload(record, collect=collect)
 
     async def _unload(self, record: Record, *, collect: bool) -> tuple[str, ...]:
         parts, cell, copy = self._parts, record.cell, record.copy
@@ -279,11 +301,14 @@ class Modules:
             try:
                 drained = await drain(cell, parts.config.handler_timeout)
             except asyncio.CancelledError:
-                record.signal(Signal.RESUME)  # it goes on, as if nobody had asked
+                if not record.down:  # else it has crashed meanwhile
+                    record.signal(Signal.RESUME)  # it goes on, as if nobody had asked
                 raise
             if not drained:
                 cell.abandon(reason)
         parts.bus.remove(record.name, reason)
+        self._checkpoints.forget(record.name)
+        self._holding.forget(record.name)
         record.cell = None
         left: tuple[str, ...] = ()
         try:
@@ -293,6 +318,7 @@ class Modules:
             record.copy = None
             record.signal(Signal.STOP)
             parts.registry.forget(record.name)
+            self.supervisor.forget(record)
             parts.events.tell(events.UNLOADED, module=record.name, leaks=list(left))
         return left
 
@@ -313,7 +339,8 @@ class Modules:
         One that cannot be stopped is logged and does not keep the others from it.
         """
         self._closing = True
-        await self.reloads.close()
+        for part in (self.supervisor, self._checkpoints, self._holding, self.reloads):
+            await part.close()
         order = self._planner.plan({}).order
         for name in reversed(order):
             await self._stop_one(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostcore.contract.lifecycle import State
+from hostcore.contract.lifecycle import DOWN, State
 from hostcore.contract.manifest import Manifest
 from hostcore.contract.versions import Requirement
 from hostcore.errors import HostcoreError, ResolutionError
@@ -13,6 +13,7 @@ from hostcore.runtime.parts import Parts
 from hostcore.runtime.registry import Wish
 
 Plannable = dict[str, tuple[str, Manifest]]
+_THERE = frozenset({State.RUNNING, State.DRAINING, *DOWN})
 
 
 class Planner:
@@ -27,10 +28,10 @@ class Planner:
         return order.plan({**self.running(), **_plannable(described)})
 
     def running(self) -> Plannable:
-        """Return what runs, by name: version and manifest."""
+        """Return what runs, by name: version and manifest; what is down after a crash counts, it is to come back."""
         found: Plannable = {}
         for record in self._parts.registry.records():
-            if record.copy is not None and record.state in (State.RUNNING, State.DRAINING):
+            if record.copy is not None and record.state in _THERE:
                 found[record.name] = (record.copy.release.version, record.copy.manifest)
         return found
 

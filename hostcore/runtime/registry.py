@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hostcore.contract.context import Context
 from hostcore.contract.grants import ModuleGrants
-from hostcore.contract.lifecycle import Signal, State, advance
+from hostcore.contract.lifecycle import DOWN, Signal, State, advance
 from hostcore.contract.manifest import Limits, Manifest
 from hostcore.errors import HostcoreError, UnknownModuleError, did_you_mean
 from hostcore.hosts.base import HostedInstance
@@ -66,6 +66,7 @@ class Copy:
         self.provides: tuple[str, ...] = ()
         self.subscribed: set[str] = set()  # during initialize: the next copy makes its own
         self.set_aside: dict[str, Any] = {}  # fields of the state that its release does not know
+        self.code: Any = None  # what its host needs to make it again, once it has been taken down
 
     @property
     def grants(self) -> ModuleGrants:
@@ -76,6 +77,12 @@ class Copy:
     def hooks(self) -> Mapping[str, int]:
         """The hooks that its instance implements."""
         return self.instance.hooks if self.instance is not None else {}
+
+    def keep(self) -> Any:
+        """Return what its host needs to make it again, also when the instance has been taken down."""
+        if self.instance is not None:
+            self.code = self.instance.keep()
+        return self.code
 
 
 class Kept(NamedTuple):
@@ -114,10 +121,17 @@ class Record:
         self.snapshot: Snapshot | None = None  # the last good one
         self.kept: list[Kept] = []  # oldest first
         self.end_probation: Callable[[], None] | None = None
+        self.restarts = 0  # how often it was brought back after a crash
+        self.next_try = 0.0  # when it is started again, in seconds since 1970; 0: not by a clock
 
     def __repr__(self) -> str:
         number = f"#{self.copy.number}" if self.copy else ""
         return f"<Module {self.name}{number} {self.state.name}>"
+
+    @property
+    def down(self) -> bool:
+        """Whether it has crashed, and no copy of it serves."""
+        return self.state in DOWN
 
     def signal(self, signal: Signal) -> None:
         """Move on in the lifecycle.
@@ -149,6 +163,8 @@ class Record:
             dropped=tally.dropped if tally else 0,
             latency_p50_us=_percentile(samples, 0.50),
             latency_p99_us=_percentile(samples, 0.99),
+            restarts=self.restarts,
+            next_try=self.next_try,
             error=str(self.error) if self.error is not None else "",
             sandbox=getattr(copy.instance, "sandbox", "") if copy else "",
         )

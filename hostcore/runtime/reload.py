@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hostcore.contract.lifecycle import Signal
+from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.versions import parse_version
 from hostcore.errors import HostcoreError, LimitError, ModuleError, StateError
 from hostcore.hosts import faults
@@ -99,7 +99,7 @@ class Member:
 
     def resume(self) -> None:
         """Let messages through again."""
-        if self.draining:
+        if self.draining and self.record.state is State.DRAINING:  # else it has crashed meanwhile
             self.record.signal(Signal.RESUME)
         if self.paused:
             self.cell.resume()
@@ -114,10 +114,10 @@ class Transaction:
 
     def __init__(
         self, parts: Parts, loader: Loader, members: Sequence[Member], orders: Orders,
-        check: Callable[[dict[str, Described]], None],
+        check: Callable[[dict[str, Described]], None], served: Callable[[Record], None],
     ) -> None:  # fmt: skip
         self._parts, self._loader, self._members, self._orders = parts, loader, members, orders
-        self._check = check
+        self._check, self._served = check, served
         self._began = time.perf_counter()
         self._phase = Phase.PREPARE
         self._at = members[0]
@@ -201,13 +201,15 @@ class Transaction:
 
     async def _drain(self, member: Member, seconds: float) -> None:
         record, cell = member.record, member.cell
-        record.signal(Signal.DRAIN)
-        member.draining, member.held_since = True, time.perf_counter()
+        if not record.down:
+            record.signal(Signal.DRAIN)
+            member.draining = True
+        member.held_since = time.perf_counter()
         drained = await drain(cell, seconds)
         member.paused = True
         if drained:
             return
-        if self._orders.state is StateFrom.CURRENT:
+        if self._orders.state is StateFrom.CURRENT and not record.down:
             raise StateError(
                 record.name, f"the message in hand did not end within {seconds:.3g} s", label=member.old.release.label,
                 hint="replace it all the same, with its last good snapshot or afresh: --state last, --state fresh",
@@ -218,7 +220,11 @@ class Transaction:
         record, old = member.record, member.old
         if self._orders.state is StateFrom.FRESH:
             return
-        if self._orders.state is StateFrom.LAST:
+        if record.down:  # it cannot be asked, but must come back: the last good snapshot, if there is one
+            kept = member.kept.snapshot if member.kept is not None else None
+            current = self._orders.state is StateFrom.CURRENT
+            member.snapshot = (record.snapshot or kept) if current else (kept or record.snapshot)
+        elif self._orders.state is StateFrom.LAST:
             member.snapshot = member.kept.snapshot if member.kept is not None else record.snapshot
             needed = "get_state" in old.hooks and "restore_state" in member.made.hooks
             if member.snapshot is None and needed:
@@ -292,12 +298,17 @@ class Transaction:
             member.facts["held_messages"] = member.cell.depth
             member.record.wish = member.wish
             self._keep(member)
+            if self._orders.state is StateFrom.FRESH:
+                member.record.snapshot = None  # it is not to come back after a crash
+            self._served(member.record)
             member.resume()
 
     def _keep(self, member: Member) -> None:
         record, old = member.record, member.old
         if member.kept is not None:  # gone back to: what came after it is no more
             record.kept = [kept for kept in record.kept if kept.number < member.kept.number]
+            return
+        if record.down:  # nobody wants to go back to what crashed
             return
         assert old.instance is not None
         snapshot = member.snapshot or record.snapshot

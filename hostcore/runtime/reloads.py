@@ -42,6 +42,7 @@ class Reloads:
 
     def __init__(self, parts: Parts, loader: Loader, planner: Planner, load: Load) -> None:
         self._parts, self._loader, self._planner, self._load = parts, loader, planner, load
+        self.served: Callable[[Record], None] = lambda record: None  # the supervisor's; a new copy serves
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -83,6 +84,23 @@ class Reloads:
         choices = (StateFrom.CURRENT, StateFrom.LAST) if state is None else (state,)
         return await self._in_a_task(name, self._rollback(name, to, choices, why))
 
+    async def restart(self, name: str, failed: Copy, orders: Orders) -> ReloadReport:
+        """Replace the copy that has crashed by a new one of the same release; in the orders' isolation, if they say so.
+
+        Raises:
+            LifecycleError: It was replaced or unloaded meanwhile; or as for `reload`.
+        """
+        return await self._in_a_task(name, self._restart(name, failed, orders))
+
+    async def retreat(self, name: str, failed: Copy, why: str) -> ReloadReport:
+        """Go back from the copy that has crashed to the latest kept generation.
+
+        Raises:
+            LifecycleError: None is kept; or as for `restart`.
+        """
+        choices = (StateFrom.CURRENT, StateFrom.LAST)
+        return await self._in_a_task(name, self._rollback(name, None, choices, why, failed=failed))
+
     async def close(self) -> None:
         """Cancel what is in hand: the old generations serve on until they are unloaded."""
         self._closing = True
@@ -117,7 +135,7 @@ class Reloads:
         async with self._hold(name, together) as records:
             record = records[name]
             if failed is not None and record.copy is not failed:
-                raise LifecycleError(f"{name!r} was replaced meanwhile: what failed serves no more")
+                raise _replaced(name)
             kept = _choose(record, to)
             back = {name: kept} | {
                 other: found for other, number in kept.together.items() if (found := _kept(records.get(other), number))
@@ -135,8 +153,22 @@ class Reloads:
             others = tuple(other for other in reports if other is not report)
             return _with_others(report, others) if others else report
 
+    async def _restart(self, name: str, failed: Copy, orders: Orders) -> ReloadReport:
+        async with self._hold(name) as records:
+            record = records[name]
+            if record.copy is not failed:
+                raise _replaced(name)
+            wish = failed.wish.taken_from(None, orders.isolation)
+            if orders.isolation is None:  # as if gone back to itself
+                again = Kept(failed.number, wish, failed.release, failed.manifest, failed.keep(), record.snapshot, {})
+                member = Member(record, wish, partial(_described, again), again)
+            else:  # what one host keeps is of no use to another
+                member = Member(record, wish, lambda: (failed.release, failed.manifest))
+            (report,) = await self._run([member], orders)
+            return report
+
     async def _run(self, members: list[Member], orders: Orders) -> list[ReloadReport]:
-        transaction = Transaction(self._parts, self._loader, members, orders, self._planner.check_change)
+        transaction = Transaction(self._parts, self._loader, members, orders, self._planner.check_change, self.served)
         try:
             return await transaction.run()
         finally:
@@ -266,6 +298,10 @@ def _described(kept: Kept) -> Described:
 
 def _with_others(report: ReloadReport, others: tuple[ReloadReport, ...]) -> ReloadReport:
     return msgspec.structs.replace(report, others=others)
+
+
+def _replaced(name: str) -> LifecycleError:
+    return LifecycleError(f"{name!r} was replaced meanwhile: what failed serves no more")
 
 
 def _stopping(name: str) -> StoppedError:

@@ -27,7 +27,9 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
         dropped: How many expired or were abandoned before it got to them.
         latency_p50_us: The median handling time of the latest messages, in microseconds; 0 before the first.
         latency_p99_us: The 99th percentile of the same.
-        error: Why it failed, or "".
+        restarts: How often it was brought back after a crash.
+        next_try: When it is started again, in seconds since 1970; 0 if it is not down, or just being started.
+        error: Why it failed, or why it crashed if it is down, or "".
         sandbox: The level to which its worker's process is confined: "none", "limits", "files" or "full"; "" of others.
     """
 
@@ -47,6 +49,8 @@ class ModuleInfo(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
     latency_p50_us: float = 0.0
     latency_p99_us: float = 0.0
+    restarts: int = 0
+    next_try: float = 0.0
     error: str = ""
     sandbox: str = ""
 
@@ -67,7 +71,7 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why it was rolled back, or "".
         code: The code of the error that is the reason, or "".
         leaks: What is still alive of the copy that went, by name.
-        kind: "reload", or "rollback": back to a kept generation.
+        kind: "reload"; "rollback": back to a kept generation; "restart": the same release, after a crash.
         why: Who or what caused it.
         phase: The phase in which it failed, or "".
         traceback: What the module's code raised, formatted, or "".

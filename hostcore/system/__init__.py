@@ -1,7 +1,8 @@
 """`ModuleSystem`: what a program talks to.
 
 * `core` builds the parts and owns their lifetime;
-* `operations` are the verbs for modules, `messages` those for messages, `permissions` those for what modules may do.
+* `operations` are the verbs for modules, `messages` those for messages, `permissions` those for what modules may do,
+  `supervision` those for modules that crash.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from hostcore.system.core import Config
 from hostcore.system.messages import Messages
 from hostcore.system.operations import Operations
 from hostcore.system.permissions import Permissions
+from hostcore.system.supervision import Supervision
 
 if TYPE_CHECKING:
     from hostcore.blocking import BlockingModuleSystem
 
 
-class ModuleSystem(Operations, Messages, Permissions):
+class ModuleSystem(Operations, Supervision, Messages, Permissions):
     """Modules in a running program.  Use it as an async context manager; leaving it unloads everything.
 
     Args:

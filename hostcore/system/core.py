@@ -28,6 +28,7 @@ from hostcore.runtime.permits import Permits
 from hostcore.runtime.policy import Policy
 from hostcore.runtime.refusals import Refusals
 from hostcore.runtime.registry import Registry
+from hostcore.runtime.supervision.timing import Timing
 
 if TYPE_CHECKING:
     pass
@@ -54,6 +55,7 @@ class Core:
         self._modules: Modules | None = None
         self._loader: Loader | None = None
         self._lag: LagWatch | None = None
+        self._timing: Timing | None = None  # of supervision; a test's own
         self._stopped = False
         self._stopping: asyncio.Future[None] | None = None
         index = cache_dir() / "index.msgpack" if self.config.index else None
@@ -99,7 +101,7 @@ class Core:
             services=self._services, kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
         )  # fmt: skip
         self._loader = Loader(self._parts, self._declared.arguments)
-        self._modules = Modules(self._parts, self._loader)
+        self._modules = Modules(self._parts, self._loader, self._timing)
         self._lag = LagWatch(bus.loop, config.blocked_after, self._events.held)
         self._lag.start()
 

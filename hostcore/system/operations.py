@@ -132,7 +132,7 @@ class Operations(Core):
         _, modules = self._running()
         chosen = None if state is None else _state(state)
         self._registry.record(name)
-        return _judged(await modules.reloads.rollback(name, to, chosen), strict)
+        return _judged(await modules.rollback(name, to, chosen), strict)
 
     def history(self, name: str) -> list[HistoryEntry]:
         """Return what became of a module's generations since the system started, oldest first.

@@ -12,16 +12,21 @@ from hostcore.contract.lifecycle import TRANSITIONS, Signal, State, advance
 from hostcore.errors import LifecycleError
 
 W, L, R, D, F, S = State.WAITING, State.LOADING, State.RUNNING, State.DRAINING, State.FAILED, State.STOPPED
+X, Q = State.RESTARTING, State.QUARANTINED
 TABLE = {
-    #            load   ready  drain  resume fail   stop
-    W: (         L,     None,  None,  None,  F,     S),
-    L: (         None,  R,     None,  None,  F,     S),
-    R: (         None,  None,  D,     None,  F,     None),
-    D: (         None,  None,  None,  R,     F,     S),
-    F: (         L,     None,  None,  None,  None,  S),
-    S: (         None,  None,  None,  None,  None,  None),
+    #            load   ready  drain  resume crash  quar.  fail   stop
+    W: (         L,     None,  None,  None,  None,  None,  F,     S),
+    L: (         None,  R,     None,  None,  None,  None,  F,     S),
+    R: (         None,  None,  D,     None,  X,     None,  F,     None),
+    D: (         None,  None,  None,  R,     X,     None,  F,     S),
+    X: (         None,  R,     None,  None,  None,  Q,     F,     S),
+    Q: (         None,  R,     None,  None,  None,  None,  None,  S),
+    F: (         L,     None,  None,  None,  None,  None,  None,  S),
+    S: (         None,  None,  None,  None,  None,  None,  None,  None),
 }  # fmt: skip
-ORDER = (Signal.LOAD, Signal.READY, Signal.DRAIN, Signal.RESUME, Signal.FAIL, Signal.STOP)
+ORDER = (
+    Signal.LOAD, Signal.READY, Signal.DRAIN, Signal.RESUME, Signal.CRASH, Signal.QUARANTINE, Signal.FAIL, Signal.STOP,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("state", "signal"), list(itertools.product(State, Signal)), ids=lambda member: member.value)

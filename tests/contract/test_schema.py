@@ -17,6 +17,7 @@ from hostcore.config import (
     ModuleConfig,
     PolicyConfig,
     ReloadConfig,
+    SupervisionConfig,
     TrustConfig,
     WasmConfig,
     WorkerConfig,
@@ -26,6 +27,7 @@ from hostcore.config import (
 from hostcore.contract.manifest import Limits, Manifest, Probe, manifest_schema, parse_manifest
 from hostcore.contract.options import Option
 from hostcore.contract.permissions import BARE, TARGETED
+from hostcore.contract.restarting import Restart, SnapshotRule
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SCHEMAS = {"module.schema.json": manifest_schema, "hostcore.schema.json": config_schema}
@@ -83,10 +85,19 @@ def test_references_lead_somewhere():
 @pytest.mark.parametrize(
     ("page", "structs"),
     [
-        ("manifest.md", (Manifest, Limits, Option, Probe)),
+        ("manifest.md", (Manifest, Limits, Option, Probe, Restart, SnapshotRule)),
         (
             "configuration.md",
-            (HostConfig, ModuleConfig, PolicyConfig, TrustConfig, ReloadConfig, WasmConfig, WorkerConfig),
+            (
+                HostConfig,
+                ModuleConfig,
+                PolicyConfig,
+                TrustConfig,
+                ReloadConfig,
+                SupervisionConfig,
+                WasmConfig,
+                WorkerConfig,
+            ),
         ),
     ],
 )

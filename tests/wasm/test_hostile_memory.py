@@ -157,12 +157,54 @@ async def test_a_huge_copy_ends(evil: Arena) -> None:
         await evil.bystander()
 
 
-async def test_a_guest_that_always_dies_is_given_up_on(evil: Arena) -> None:
+@pytest.mark.parametrize(("enabled", "code"), [(True, "HC407"), (False, "HC508")], ids=["supervised", "alone"])
+async def test_a_guest_that_always_dies_is_given_up_on(tmp_path: Path, enabled: bool, code: str) -> None:
     """A guest that dies for every message is made anew some times, and then not any more until it is reloaded."""
-    await evil.load(core("(unreachable)"))
-    codes = [(await evil.failing()).code for _ in range(8)]
-    assert codes == ["HC502"] * 6 + ["HC508"] * 2
-    report = await asyncio.wait_for(
-        evil.system.reload("evil", source=evil.file(core()), state="fresh", strict=True), 20
-    )
-    assert (report.rolled_back, await evil.ask()) == (False, None)
+    rules = {"enabled": enabled, "demote": False}
+    async with arena(tmp_path, supervision=rules) as evil:
+        await evil.load(core("(unreachable)"))
+        codes = [(await evil.failing()).code for _ in range(8)]
+        assert codes == ["HC502"] * 6 + [code] * 2
+        assert [entry.kind for entry in evil.system.crashes("evil")][:6] == ["trapped"] * 6
+        report = await asyncio.wait_for(
+            evil.system.reload("evil", source=evil.file(core()), state="fresh", strict=True), 20
+        )
+        assert (report.rolled_back, await evil.ask()) == (False, None)
+
+
+async def test_a_guest_that_dies_now_and_then(tmp_path: Path) -> None:
+    """However often a guest dies: as long as it answers in between, it is only made anew."""
+    body = "(if (i32.eq (local.get 0) (i32.const 1)) (then (unreachable))) (i64.const 0)"
+    async with arena(tmp_path, supervision={"tries": 1}) as evil:
+        await evil.load(core(body))
+        for _ in range(8):
+            assert (await evil.failing("x")).code == "HC502"
+            assert await evil.ask("good") is None
+        assert {entry.done for entry in evil.system.crashes("evil")} == {"a new guest with the next message"}
+        info = evil.system.modules["evil"]
+        assert (info.state.value, info.restarts, info.generation) == ("running", 8, 1)
+
+
+async def test_impatient_askers(tmp_path: Path) -> None:
+    """A guest that is stopped because its askers have no more time is not blamed for it."""
+    body = "(if (i32.eq (local.get 0) (i32.const 1)) (then (loop $on (br $on)))) (i64.const 0)"
+    async with arena(tmp_path, supervision={"tries": 1}) as evil:
+        await evil.load(core(body))
+        for _ in range(8):
+            assert (await evil.failing("x", timeout=0.02)).code == "HC404"
+        assert await evil.ask("good") is None
+        assert evil.system.crashes("evil") == []
+
+
+async def test_a_message_that_kills_a_guest_twice(tmp_path: Path) -> None:
+    """A message that nobody awaits, and that a guest dies of twice, is a dead letter; the next one is handled."""
+    body = "(if (i32.eq (local.get 0) (i32.const 1)) (then (unreachable))) (i64.const 0)"
+    async with arena(tmp_path) as evil:
+        await evil.load(core(body))
+        await evil.system.send("evil", topic="x")
+        await evil.system.send("evil", topic="good")
+        assert await evil.ask("good") is None
+        assert [letter.reason for letter in evil.system.dead_letters] == [
+            "poison: it was in hand both times when 'evil' crashed"
+        ]
+        assert len(evil.system.crashes("evil")) == 2

@@ -118,7 +118,7 @@ class Watcher:
             return
         record = self._system.record(name)
         async with record.busy:  # not while somebody else loads or reloads it
-            if record.state not in (State.RUNNING, State.FAILED):
+            if record.state not in (State.RUNNING, State.FAILED) and not record.down:
                 return  # it waits for its first message, or is gone
         sources = self._sources.get(name, Sources())
         outcome = Outcome(name, paths, [sources.shown(path) for path in paths])

@@ -19,7 +19,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
-from hostcore.errors import DeadlineError, GuestTrapError, HookError, HostcoreError
+from hostcore.errors import DeadlineError, GuestTrapError, HookError, HostcoreError, HostError
 from hostcore.hosts.base import Crash, Job, Refusal
 from hostcore.hosts.wasm import payloads
 from hostcore.hosts.wasm.guests import Guest, settled
@@ -57,6 +57,8 @@ class WasmInstance:
         self._initialized = False
         self._state: tuple[bytes, int] | None = None
         self._deaths = 0
+        self._told: Guest | None = None  # the dead guest that `died` was told of, or is not to be
+        self._spared = False  # it was stopped because its asker had no more time: no fault of its own
         self._closed = False
         self._times: dict[str, float] = {}
 
@@ -152,8 +154,22 @@ class WasmInstance:
         if isinstance(error, Refusal):
             return error.error
         if isinstance(error, (Overrun, TimeUp)) and _now() >= envelope.deadline:
+            self._told, self._spared = self._guest, True
             return DeadlineError(f"{self.name!r} did not handle {envelope.topic or envelope.hook!r} in time; stopped")
-        return self._named(envelope.hook, error)
+        named = self._named(envelope.hook, error)
+        self._tell(named, envelope.hook, envelope.topic, envelope.id)
+        return named
+
+    def _tell(self, error: HostcoreError, hook: str, topic: str = "", message: str = "") -> None:
+        """Tell whoever supervises it, if this is how the guest died, or was not made anew; of each death once."""
+        guest = self._guest
+        if self._closed or self.died is None or (guest is not None and (guest.dead is None or guest is self._told)):
+            return
+        self._told = guest
+        kind = "trapped" if isinstance(error, GuestTrapError) else "limit" if isinstance(error, HostError) else "hung"
+        if not isinstance(error, HostError):
+            error = HostError(error.message, code=error.code, hint=error.hint)
+        self.died(Crash(kind, error, hook, topic, message))
 
     def _named(self, hook: str, error: BaseException) -> HostcoreError:
         return translate(error, self._job.release, hook, self._limit_of(hook))
@@ -189,6 +205,7 @@ class WasmInstance:
                 raise
             named = exc if isinstance(exc, HostcoreError) else self._named(hook, exc)
             exc.__traceback__ = None
+            self._tell(named, hook)
         else:
             self._initialized = self._initialized or hook == "initialize"
             return result
@@ -245,8 +262,10 @@ class WasmInstance:
         dead = self._guest.dead if self._guest is not None else None
         if self._closed:
             raise Dead("was closed")
-        self._deaths += 1
+        self._deaths += not self._spared
+        self._spared = False
         if self._deaths > _LIVES:
+            self._told = None
             raise GuestTrapError(f"{self.name!r} died {_LIVES} times in a row and is not started again", code="HC508",
                                  hint=f"hostcore modules reload {self.name} --state last; last: {dead}")  # fmt: skip
         if self._guest is not None:
