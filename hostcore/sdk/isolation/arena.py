@@ -13,21 +13,23 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
+from hostcore.errors import HostcoreError
 from hostcore.sdk.isolation import processes
-from hostcore.sdk.isolation.attacks import ATTACKS
+from hostcore.sdk.isolation.attacks import ATTACKS, LIMITS
 from hostcore.sdk.isolation.bait import Bait
-from hostcore.sdk.isolation.ring import BYSTANDERS, TARGET, Lines, Ring
+from hostcore.sdk.isolation.places import PROJECTS, Trial, attack_config, trial_config
+from hostcore.sdk.isolation.ring import BYSTANDERS, TARGET, Attack, Lines, Ring, Subject
 from hostcore.sdk.isolation.rows import Row
+from hostcore.sdk.isolation.trials import subject, trials
 from hostcore.system import ModuleSystem
 
-PROJECTS = Path(__file__).with_name("projects")
 _PR_SET_PDEATHSIG = 1
-_TALK = ("bus.send:target", "bus.request:target", "bus.send:flood.*")
 
 
 class Order(msgspec.Struct):
@@ -37,18 +39,26 @@ class Order(msgspec.Struct):
         attacks: The names of the attacks; in this order.
         folder: A directory to put things into.
         without: Layers of the sandbox that are switched off.
+        quick: Whatever is done often is done less often.
+        trial: The module that is tried; None: the built-in attacks.
     """
 
     attacks: list[str]
     folder: str
     without: tuple[str, ...] = ()
+    quick: bool = False
+    trial: Trial | None = None
 
 
 class Said(msgspec.Struct, omit_defaults=True):
-    """A line of what it says: an attack begins, or a row is there."""
+    """A line of what it says: an attack begins, a row is there, or nothing can be tried, and why."""
 
     begins: str = ""
     row: Row | None = None
+    error: str = ""
+
+
+Say = Callable[[Said], object]
 
 
 def main(out: int) -> NoReturn:
@@ -62,47 +72,48 @@ def main(out: int) -> NoReturn:
     os._exit(0)
 
 
-async def _run(order: Order, say: Any) -> None:
+async def _run(order: Order, say: Say) -> None:
     _weaken(order.without)
     lines = _listen()
     folder = Path(order.folder)
-    bait = Bait(Path(tempfile.mkdtemp(prefix="bait-", dir=folder)), (PROJECTS / "hostile", Path(__file__).parents[2]))
+    code = (PROJECTS / "hostile", Path(__file__).parents[2])
+    bait = Bait(Path(tempfile.mkdtemp(prefix="bait-", dir=folder)), () if order.trial else code)
+    trial = order.trial
+    config = attack_config(folder) if trial is None else trial_config(trial, folder)
+    whom = Subject(str(PROJECTS / "hostile"), LIMITS) if trial is None else subject(trial.source, trial.isolation)
     try:
-        async with ModuleSystem(_settings(folder)) as system:
-            ring = Ring(system, bait, lines, str(PROJECTS / "hostile"))
-            await _prepare(system, ring)
-            by_name = {attack.name: attack for attack in ATTACKS}
+        async with ModuleSystem(config) as system:
+            ring = Ring(system, bait, lines, whom, quick=order.quick)
+            attacks = await _prepare(system, ring, trial)
             for name in order.attacks:
                 say(Said(begins=name))
-                say(Said(row=await ring.run(by_name[name])))
+                say(Said(row=await ring.run(attacks[name])))
+    except HostcoreError as error:
+        say(Said(error=str(error)))
     finally:
         bait.close()
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    return {
-        "name": "isolation-test", "state_dir": str(folder / "state"), "handler_timeout": 2.0,
-        "load_timeout": 10.0, "worker": {"grace": 0.1},
-        "policy": {
-            "default": "deny",
-            "grants": {"hostile-sender": list(_TALK), TARGET: ["bus.subscribe:flood.*"]},
-        },
-    }  # fmt: skip
-
-
-async def _prepare(system: ModuleSystem, ring: Ring) -> None:
-    """Load the bystanders, and have all that comes up late come up before anything is measured."""
+async def _prepare(system: ModuleSystem, ring: Ring, trial: Trial | None) -> Mapping[str, Attack]:
+    """Load the bystanders, have all that comes up late come up before anything is measured; return the attacks."""
     for kind, name in [*BYSTANDERS.items(), ("native", TARGET)]:
         await system.load(name, source=PROJECTS / "bystander", isolation=kind)
         for _ in range(20):
             await system.request(name, {"token": 0}, topic="hello")
-    for isolation in ("native", "worker"):
-        await system.load("hostile", source=PROJECTS / "hostile", isolation=isolation)
-        await system.reload("hostile", strict=True)
-        await system.unload("hostile")
-    zygote = next(iter(processes.below(os.getpid())))
+    (zygote,) = processes.below(os.getpid()).keys() & processes.children(os.getpid())
     (bystander,) = processes.below(zygote)
+    if trial is None:
+        for isolation in ("native", "worker"):
+            await system.load("hostile", source=PROJECTS / "hostile", isolation=isolation)
+            await system.reload("hostile", strict=True)
+            await system.unload("hostile")
+        attacks: Mapping[str, Attack] = ATTACKS
+    else:
+        info = await system.load(trial.name, source=trial.source, isolation=trial.isolation)
+        await system.unload(trial.name, force=True)  # what it requires stays
+        attacks = trials(trial.name, info.host)
     await ring.settle(bystander)
+    return attacks
 
 
 def _listen() -> Lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hostcore.sdk.isolation.plays import (
+    behaves,
     bounded,
     counts,
     dies,
@@ -22,6 +23,8 @@ from hostcore.sdk.isolation.plays import (
 )
 from hostcore.sdk.isolation.ring import Attack
 
+LIMITS: Final = {"handle_message": "0.3s", "get_state": "0.5s", "restore_state": "0.5s", "shutdown": "0.5s"}
+"""The limits of the hostile module in all attacks."""
 _MEGABYTE: Final = 1024**2
 _SENDER: Final = "hostile-sender"
 _MEMORY: Final = {"memory": "64MiB", "handle_message": "3s"}
@@ -34,6 +37,7 @@ def _native(name: str, tried: str, play: Any, **rest: Any) -> Attack:
 
 
 CRASHES: Final = (
+    Attack("nothing", "behaves", behaves),
     Attack("crash-segfault", "reads from address 0", dies(signal="SIGSEGV")),
     Attack("crash-exit", "calls os._exit", dies(status=3)),
     Attack("crash-abort", "calls abort, as C libraries do", dies(signal="SIGABRT")),
@@ -116,8 +120,13 @@ SPOILS: Final = (
            in_hook="restore_state: crash-segfault"),
     Attack("patch-builtins", "breaks Python's builtins, in its worker", harmless(_RAISED, _DIED)),
     _native("native-patches", "changes the log, a hook, sys.modules", undone, act="patch-gently"),
-    Attack("reload-100", "is reloaded 100 times", reloads(100)),
-    _native("native-reload-100", "is reloaded 100 times, in the host's process", reloads(100)),
+    Attack("reload-100", "is reloaded again and again", reloads(100)),
+    _native("native-reload-100", "the same, in the host's process", reloads(100)),
 )  # fmt: skip
-ATTACKS: Final = (*CRASHES, *HANGS, *LEAKS, *FLOODS, *APPETITE, *REACH, *FORGERIES, *SPOILS)
-"""All, in the order in which they are run."""
+GROUPS: Final = {
+    "crash": CRASHES, "hang": HANGS, "leak": LEAKS, "flood": FLOODS, "use-up": APPETITE, "reach": REACH,
+    "forge": FORGERIES, "state": SPOILS,
+}  # fmt: skip
+"""Name of a group -> its attacks."""
+ATTACKS: Final = {attack.name: attack for group in GROUPS.values() for attack in group}
+"""All by their names, in the order in which they are run."""

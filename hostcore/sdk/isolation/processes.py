@@ -22,11 +22,11 @@ def adopt_orphans() -> None:
 
 def below(root: int) -> dict[int, str]:
     """Return the processes below `root`: number -> name.  Those that have ended and only wait to be reaped are not."""
-    children = _children if Path(f"/proc/{root}/task/{root}/children").exists() else _table().get
+    of = _children if _tells(root) else _table().get
     found: dict[int, str] = {}
     waiting = [root]
     while waiting:
-        for pid in children(waiting.pop(), ()):
+        for pid in of(waiting.pop(), ()):
             state, name = _state(pid)
             if state not in "ZX":
                 found[pid] = name
@@ -34,8 +34,16 @@ def below(root: int) -> dict[int, str]:
     return found
 
 
-def _children(pid: int, _: tuple[int, ...]) -> tuple[int, ...]:
+def children(pid: int) -> tuple[int, ...]:
     """Return the children of a process, of all of its threads."""
+    return _children(pid, ()) if _tells(pid) else _table().get(pid, ())
+
+
+def _tells(pid: int) -> bool:
+    return Path(f"/proc/{pid}/task/{pid}/children").exists()
+
+
+def _children(pid: int, _: tuple[int, ...]) -> tuple[int, ...]:
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208

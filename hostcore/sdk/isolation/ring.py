@@ -63,6 +63,22 @@ class Attack(NamedTuple):
     act: str = ""
 
 
+class Subject(NamedTuple):
+    """The module that is attacked with, or that is tried.
+
+    Attributes:
+        source: Where it is, if it is not installed.
+        limits: Its limits in all attacks.
+        obeys: It is the hostile one, and does what the option `in_hook` and messages say.
+        isolation: What it runs in, whatever the attack says; None: as configured.
+    """
+
+    source: str | None
+    limits: Mapping[str, Any]
+    obeys: bool = True
+    isolation: str | None = None
+
+
 class Lines(logging.Handler):
     """Keeps what modules log, as far as it is not too much."""
 
@@ -89,14 +105,17 @@ class Ring:
     Attributes:
         system: The host.
         lines: What was logged during the attack.
+        quick: Whatever is done often is done less often.
         pid: The process of the module that attacks; 0 if it has none of its own.
         base: The most memory that the process has had before the attack.
     """
 
-    def __init__(self, system: ModuleSystem, bait: Bait, lines: Lines, source: str) -> None:
-        self.system, self.bait, self.lines = system, bait, lines
+    def __init__(
+        self, system: ModuleSystem, bait: Bait, lines: Lines, subject: Subject, *, quick: bool = False
+    ) -> None:  # fmt: skip
+        self.system, self.bait, self.lines, self.quick = system, bait, lines, quick
         self.pid = self.base = 0
-        self._source = source
+        self._subject = subject
         self._known: dict[int, str] = {}
         self._siblings = 0
         self._replies: list[str] = []
@@ -109,14 +128,14 @@ class Ring:
     # --- for plays ---------------------------------------------------------------------------------------------
 
     async def load(self, attack: Attack) -> None:
-        """Load the hostile module for an attack."""
-        limits = {"handle_message": "0.3s", "get_state": "0.5s", "restore_state": "0.5s", "shutdown": "0.5s"}
-        await self.system.load(
-            attack.module, source=self._source, isolation=attack.isolation, config={"in_hook": attack.in_hook},
-            limits={**limits, **attack.limits},
+        """Load the module that the attack is about."""
+        subject = self._subject
+        info = await self.system.load(
+            attack.module, source=subject.source, isolation=attack.isolation if subject.obeys else subject.isolation,
+            config={"in_hook": attack.in_hook} if subject.obeys else None, limits={**subject.limits, **attack.limits},
         )  # fmt: skip
         new = (await asyncio.to_thread(processes.below, os.getpid())).keys() - self._known.keys()
-        self.pid = max(new, default=0) if attack.isolation != "native" else 0
+        self.pid = max(new, default=0) if "worker" in info.host else 0
         self.base = processes.bytes_of(self.pid, "VmRSS") if self.pid else 0
 
     async def ask(self, attack: Attack, act: str | None = None, timeout: float = 10.0, **facts: Any) -> Any:
@@ -162,7 +181,7 @@ class Ring:
         self.lines.clear()
         self.pid = self.base = 0
         before = processes.descriptors()
-        watched = {kind: Steady(self.system, name) for kind, name in BYSTANDERS.items()}
+        watched = {kind: Steady(self.system, name, quick=self.quick) for kind, name in BYSTANDERS.items()}
         verdict, how = await self._play(attack)
         await self._unload(attack)
         measured = {kind: await steady.end() for kind, steady in watched.items()}

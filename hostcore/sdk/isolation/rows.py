@@ -63,17 +63,19 @@ class Report(msgspec.Struct):
         rows: What became of each.
         seconds: How long it took.
         left: Processes that had to be ended at the end, which is a finding too.
+        error: Why nothing could be tried, or "".
     """
 
     module: str
     rows: list[Row]
     seconds: float = 0.0
     left: int = 0
+    error: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing got through."""
-        return not self.left and all(row.verdict != THROUGH for row in self.rows)
+        """Whether nothing got through, and something was tried."""
+        return not self.problems() and not self.error and any(row.verdict == CONTAINED for row in self.rows)
 
     def problems(self) -> list[str]:
         """Return what got through, a line each."""

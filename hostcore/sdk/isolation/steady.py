@@ -20,18 +20,24 @@ if TYPE_CHECKING:
 _PERIOD = 0.005
 _LATE = 0.002
 _PATIENCE = 10.0
-_FEWEST = 80
+_FEWEST, _FEWEST_QUICK = 80, 20
 
 
 class Steady:
     """Asks one module again and again.
 
+    Args:
+        system: Its system.
+        target: The module.
+        quick: Fewer requests will do.
+
     Attributes:
         wrong: What went wrong with its answers.
     """
 
-    def __init__(self, system: ModuleSystem, target: str) -> None:
+    def __init__(self, system: ModuleSystem, target: str, *, quick: bool = False) -> None:
         self.target = target
+        self._fewest = _FEWEST_QUICK if quick else _FEWEST
         self.wrong: list[str] = []
         self._system = system
         self._taken: list[float] = []
@@ -42,7 +48,7 @@ class Steady:
     async def _go_on(self) -> None:
         due = time.perf_counter()
         for token in itertools.count():
-            if not self._going and token >= _FEWEST:
+            if not self._going and token >= self._fewest:
                 return
             task = asyncio.create_task(self._ask(token, due))
             self._asked.add(task)

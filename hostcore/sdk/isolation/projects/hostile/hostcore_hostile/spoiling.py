@@ -50,4 +50,4 @@ def patch_gently(stage: Stage) -> None:
     """Change what the process shares: a handler of the log, an exception hook, a module under another name."""
     logging.getLogger().addHandler(logging.NullHandler())
     sys.excepthook = lambda *_: None
-    sys.modules["hostcore_planted"] = sys
+    sys.modules["hostcore_planted"] = sys.modules[__name__]
