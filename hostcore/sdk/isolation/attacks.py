@@ -65,7 +65,7 @@ LEAKS: Final = (
     Attack("leak-memory", "keeps 1 MB more with each message", bounded(64 * _MEGABYTE, (_RAISED,), often=100),
            limits=_MEMORY),
     Attack("leak-files", "opens files and keeps them", counts(64, "files"), limits={"files": 64}),
-    Attack("leak-threads", "starts 2000 threads that wait", harmless(_RAISED, _OVERRAN, _DIED), limits=_MEMORY),
+    Attack("leak-threads", "starts 300 threads that wait", harmless(_RAISED, _OVERRAN, _DIED), limits=_MEMORY),
 )  # fmt: skip
 FLOODS: Final = (
     Attack("flood-log", "logs 30,000 lines", few_lines(), limits=_SLOW),
@@ -79,16 +79,16 @@ FLOODS: Final = (
     Attack("escapes", "writes what a terminal would obey", few_lines()),
 )
 APPETITE: Final = (
-    Attack("memory-bomb", "asks for 8 GB", bounded(64 * _MEGABYTE, (_RAISED,)), limits=_MEMORY),
+    Attack("memory-bomb", "asks for 512 MB", bounded(64 * _MEGABYTE, (_RAISED,)), limits=_MEMORY),
     Attack("memory-doubling", "doubles a list", bounded(64 * _MEGABYTE, (_RAISED,)), limits=_MEMORY),
-    Attack("memory-shared", "maps 2 GB of shared memory", bounded(320 * _MEGABYTE, (_RAISED, _DIED)), limits=_MEMORY),
+    Attack("memory-shared", "maps 512 MB of shared memory", bounded(64 * _MEGABYTE, (_RAISED, _DIED)), limits=_MEMORY),
     Attack("memory-files", "fills files that are memory", counts(64 * _MEGABYTE, "bytes"), limits=_MEMORY),
     Attack("cpu-hog", "has four threads use the processors", dies("HC512"), limits={**_SLOW, "cpu": "0.3s"}),
     Attack("fork-bomb", "starts processes", refused()),
     Attack("daemonise", "leaves a process behind", refused()),
 )
 REACH: Final = (
-    Attack("file-secret", "reads a file of the user's, six ways", refused()),
+    Attack("file-secret", "reads a file of the user's, five ways", refused()),
     Attack("file-links", "reads it through links of its own", refused()),
     Attack("file-write", "writes to files, its own code among them", refused()),
     Attack("environment", "looks for a secret in environments", refused()),

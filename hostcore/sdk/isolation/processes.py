@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+from collections.abc import Collection
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -98,10 +99,15 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - of ourselves
 
 
-def end_all(root: int) -> int:
-    """Kill every process below `root`, and those that they start meanwhile; return how many there were."""
+def end_all(root: int, but: Collection[int] = ()) -> int:
+    """Kill every process below `root`, and those that they start meanwhile; return how many there were.
+
+    Args:
+        root: The process.
+        but: Processes that are let live: those that were there before.
+    """
     ended: set[int] = set()
-    while left := below(root):
+    while left := {pid: name for pid, name in below(root).items() if pid not in but}:
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

@@ -50,7 +50,7 @@ def run(
 ) -> Report:  # fmt: skip
     """Make attacks, and return what became of them.
 
-    To be called in a process that has no other children: whatever is below it at the end is killed.
+    To be called in a process that starts nothing else meanwhile: whatever new is below it at the end is killed.
 
     Args:
         names: Those of the attacks; None: all.
@@ -64,6 +64,7 @@ def run(
     known = ATTACKS if trial is None else trials(trial.name, trial.isolation or "")
     chosen = list(known if names is None else names)
     processes.adopt_orphans()
+    before = processes.below(os.getpid()).keys()
     rows: list[Row] = []
     error = ""
     with tempfile.TemporaryDirectory(prefix="hostcore-isolation-", ignore_cleanup_errors=True) as folder:
@@ -76,7 +77,7 @@ def run(
         except Stopped as exc:
             error = str(exc)
         finally:
-            left = processes.end_all(os.getpid())
+            left = processes.end_all(os.getpid(), but=before)
     name = "" if trial is None else trial.name
     return Report(name, rows, round(time.monotonic() - began, 2), left, error)
 
@@ -119,6 +120,7 @@ class _Process:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _START, json.dumps(told)], pass_fds=[writer], stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+            env={**os.environ, "TMPDIR": self._order.folder},
         )  # fmt: skip
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:

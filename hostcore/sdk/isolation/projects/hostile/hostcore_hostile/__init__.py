@@ -1,5 +1,8 @@
 """A module that does what a module must not be able to do, to show that it is not.
 
+Nothing here may harm the machine, even where nothing holds it, which is what is to be found out: it reaches only for
+what was made for the test, uses up no more than a machine can spare, and signals only processes of the test.
+
 Each act is a function in one of the files here.  A message names it and brings what it needs to know, such as the path
 of a file that it must not read; the option `in_hook` has one done in another hook than `handle_message`.  An act that
 tries several ways returns what became of each, see `trying`.  `hostcore modules test-isolation` loads this, and judges

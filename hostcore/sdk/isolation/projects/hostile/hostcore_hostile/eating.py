@@ -13,6 +13,8 @@ from typing import Any
 from hostcore_hostile.trying import Stage, Tries
 
 _MEGABYTE = 1024**2
+_MOST = 512 * _MEGABYTE
+"""Far more than is allowed, and no harm to the machine where nothing holds it."""
 _kept: list[Any] = []
 
 
@@ -34,7 +36,7 @@ def _until_refused(make: Callable[[], Any], most: int) -> int:
 
 def leak_files(stage: Stage) -> int:
     """Open files and keep them."""
-    return _until_refused(lambda: os.open("/dev/null", os.O_RDONLY), 100_000)
+    return _until_refused(lambda: os.open("/dev/null", os.O_RDONLY), 10_000)
 
 
 def leak_threads(stage: Stage) -> int:
@@ -45,25 +47,26 @@ def leak_threads(stage: Stage) -> int:
         thread.start()
         return thread
 
-    return _until_refused(start, 2_000)
+    return _until_refused(start, 300)
 
 
 def memory_bomb(stage: Stage) -> int:
     """Ask for far more memory than there may be, and use it."""
-    _kept.append(b"x" * (8192 * _MEGABYTE))
+    _kept.append(b"x" * _MOST)
     return len(_kept)
 
 
 def memory_doubling(stage: Stage) -> int:
     """Double a list until it fails."""
     grown = [0]
-    while True:
+    while len(grown) * 8 < _MOST:
         grown += grown
+    return len(grown)
 
 
 def memory_shared(stage: Stage) -> int:
     """Map memory that counts as shared, and use it."""
-    area = mmap.mmap(-1, 2048 * _MEGABYTE)
+    area = mmap.mmap(-1, _MOST)
     for start in range(0, len(area), 4096):
         area[start] = 1
     _kept.append(area)

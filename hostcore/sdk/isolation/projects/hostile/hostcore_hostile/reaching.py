@@ -27,7 +27,6 @@ def file_secret(stage: Stage) -> Found:
     tries.one("by /proc/self/root", lambda: _read(f"/proc/self/root{secret}"))
     tries.one("by ..", lambda: _read(f"{Path.cwd()}/../../../../../../../..{secret}"))
     tries.one("list its directory", lambda: os.listdir(Path(secret).parent))  # noqa: PTH208
-    tries.one("mount over it", lambda: call("mount", b"none", str(Path.cwd()).encode(), b"tmpfs", 0, None))
     return tries.found
 
 

@@ -1,4 +1,8 @@
-"""Acts against other processes: the host, its siblings, its parent."""
+"""Acts against other processes: the host of the test, its siblings, its parent.
+
+Each signal goes to one process of the test, by its number: one to a group, or to all, would reach whoever else is on
+the machine where nothing holds it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ def signals(stage: Stage) -> Found:
         for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGKILL):
             tries.one(f"{number.name} to the {who}", lambda pid=pid, number=number: os.kill(pid, number))
     # Signal 0 asks for the same right and does nothing: where it gets through, nothing of the user's may be harmed.
-    tries.one("a signal to all", lambda: os.kill(-1, 0))
+    # For all processes (-1) the kernel answers alike whether it may or not, so that is not tried.
     tries.one("a signal to the host's group", lambda: os.killpg(os.getpgid(facts["host"]), 0))
     tries.one("by a descriptor", lambda: _by_descriptor(facts["host"]))
     return tries.found
