@@ -10,10 +10,13 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Collection
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+_PATIENCE = 10.0
+"""Seconds for what was killed to be gone."""
 
 
 def adopt_orphans() -> None:
@@ -107,7 +110,8 @@ def end_all(root: int, but: Collection[int] = ()) -> int:
         but: Processes that are let live: those that were there before.
     """
     ended: set[int] = set()
-    while left := {pid: name for pid, name in below(root).items() if pid not in but}:
+    limit = time.monotonic() + _PATIENCE
+    while (left := {pid: name for pid, name in below(root).items() if pid not in but}) and time.monotonic() < limit:
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
