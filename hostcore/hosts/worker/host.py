@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from pathlib import Path
 
 from hostcore.contract.manifest import Limits
@@ -64,6 +65,7 @@ class WorkerHost:
             instance.sandbox = level_of(process.ready.result())
             await instance.load(self._told(job, log))
         except BaseException as exc:
+            process.signal(signal.SIGKILL)  # whatever it is in the middle of
             await instance.close()
             if isinstance(exc, Refusal):
                 raise exc.error from None

@@ -122,9 +122,10 @@ class WorkerProcess:
         Raises:
             HostError: It cannot be started; nothing of it is left.
         """
+        ours: list[socket.socket] = []
         theirs: list[int] = []
         try:
-            main, side_socket = self._pair(theirs), self._pair(theirs)
+            main, side_socket = self._pair(ours, theirs), self._pair(ours, theirs)
             for level in (logging.INFO, logging.WARNING):
                 self._pipe(theirs, self._outputs[level])
             _, self.link = await self._loop.create_unix_connection(lambda: Link(self, limit), sock=main)
@@ -132,6 +133,8 @@ class WorkerProcess:
             born = await nursery.fork(order, theirs)
         except BaseException:
             await self._clean_up()
+            for each in ours:
+                each.close()
             raise
         finally:
             for descriptor in theirs:
@@ -141,11 +144,12 @@ class WorkerProcess:
         self._loop.add_reader(self._handle, _settle, gone)
         self._watching = self._loop.create_task(self._watch(gone, born.status))
 
-    def _pair(self, theirs: list[int]) -> socket.socket:
-        ours, other = socket.socketpair()
+    def _pair(self, ours: list[socket.socket], theirs: list[int]) -> socket.socket:
+        one, other = socket.socketpair()
+        ours.append(one)
         theirs.append(other.detach())
-        ours.setblocking(False)
-        return ours
+        one.setblocking(False)
+        return one
 
     def _pipe(self, theirs: list[int], output: Output) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
