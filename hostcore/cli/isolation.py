@@ -64,11 +64,14 @@ def _trial(
     name: str, source: str | None, isolation: str | None, permitted: bool, config_file: Path | None,
     host_name: str | None,
 ) -> Trial:  # fmt: skip
+    import msgspec
+
     from hostcore.sdk.isolation.places import Trial
 
     place = None if source is None else str(Path(source).expanduser().absolute())
-    _, file = find_config(config_file, host_name)
-    return Trial(name, place, isolation, str(Path(file).absolute()) if file else "", permitted)
+    config, _ = find_config(config_file, host_name)
+    data = msgspec.to_builtins(config, enc_hook=str)
+    return Trial(name, place, isolation, data, permitted=permitted)
 
 
 def _chosen(only: Sequence[str], trial: Trial | None) -> list[str] | None:

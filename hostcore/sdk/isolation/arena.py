@@ -80,7 +80,7 @@ async def _run(order: Order, say: Say) -> None:
     bait = Bait(Path(tempfile.mkdtemp(prefix="bait-", dir=folder)), () if order.trial else code)
     trial = order.trial
     config = attack_config(folder) if trial is None else trial_config(trial, folder)
-    whom = Subject(str(PROJECTS / "hostile"), LIMITS) if trial is None else subject(trial.source, trial.isolation)
+    whom = Subject(str(PROJECTS / "hostile"), LIMITS) if trial is None else subject(trial)
     try:
         async with ModuleSystem(config) as system:
             ring = Ring(system, bait, lines, whom, quick=order.quick)
@@ -109,7 +109,9 @@ async def _prepare(system: ModuleSystem, ring: Ring, trial: Trial | None) -> Map
             await system.unload("hostile")
         attacks: Mapping[str, Attack] = ATTACKS
     else:
-        info = await system.load(trial.name, source=trial.source, isolation=trial.isolation)
+        info = await system.load(
+            trial.name, source=trial.source, isolation=trial.isolation, config=trial.options
+        )  # fmt: skip
         await system.unload(trial.name, force=True)  # what it requires stays
         attacks = trials(trial.name, info.host)
     await ring.settle(bystander)

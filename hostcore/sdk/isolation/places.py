@@ -25,15 +25,24 @@ class Trial(msgspec.Struct):
         name: Its name.
         source: Where it is, if it is not installed; None: as configured.
         isolation: What it runs in; None: as configured, or what it needs.
-        config_file: The configuration of the host that it is meant for; "": the defaults.
+        config: The configuration of the host that it is meant for, as plain data.
+        options: What it is loaded with, over those of that configuration.
         permitted: It gets what its manifest asks for; else nothing.
     """
 
     name: str
     source: str | None = None
     isolation: str | None = None
-    config_file: str = ""
+    config: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     permitted: bool = False
+
+
+def _without_none(data: Any) -> Any:
+    """Return plain data of a configuration as a file would have it: what is not said is left out."""
+    if not isinstance(data, dict):
+        return data
+    return {key: _without_none(value) for key, value in data.items() if value is not None}
 
 
 def attack_config(folder: Path) -> dict[str, Any]:
@@ -47,7 +56,7 @@ def attack_config(folder: Path) -> dict[str, Any]:
 
 def trial_config(trial: Trial, folder: Path) -> HostConfig:
     """Return that of the host that a module is meant for, with data of its own, and nobody to bring it back."""
-    config = load_config(trial.config_file or None)
+    config = load_config(_without_none(trial.config))
     replace = msgspec.structs.replace
     policy = replace(config.policy, gate=False, default="deny", grants={TARGET: tuple(map(Permission, _LISTEN))})
     if trial.permitted:

@@ -69,12 +69,14 @@ class Subject(NamedTuple):
     Attributes:
         source: Where it is, if it is not installed.
         limits: Its limits in all attacks.
+        options: Those that it is loaded with.
         obeys: It is the hostile one, and does what the option `in_hook` and messages say.
         isolation: What it runs in, whatever the attack says; None: as configured.
     """
 
     source: str | None
     limits: Mapping[str, Any]
+    options: Mapping[str, Any] = {}
     obeys: bool = True
     isolation: str | None = None
 
@@ -132,7 +134,7 @@ class Ring:
         subject = self._subject
         info = await self.system.load(
             attack.module, source=subject.source, isolation=attack.isolation if subject.obeys else subject.isolation,
-            config={"in_hook": attack.in_hook} if subject.obeys else None, limits={**subject.limits, **attack.limits},
+            config={"in_hook": attack.in_hook} if subject.obeys else subject.options, limits={**subject.limits, **attack.limits},
         )  # fmt: skip
         new = (await asyncio.to_thread(processes.below, os.getpid())).keys() - self._known.keys()
         self.pid = max(new, default=0) if "worker" in info.host else 0

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,7 @@ def run(
     known = ATTACKS if trial is None else trials(trial.name, trial.isolation or "")
     chosen = list(known if names is None else names)
     processes.adopt_orphans()
+    signal.signal(signal.SIGTERM, _leave)
     before = processes.below(os.getpid()).keys()
     rows: list[Row] = []
     error = ""
@@ -80,6 +82,19 @@ def run(
             left = processes.end_all(os.getpid(), but=before)
     name = "" if trial is None else trial.name
     return Report(name, rows, round(time.monotonic() - began, 2), left, error)
+
+
+def serve() -> None:
+    """Try the module that standard input describes, and print what came of it: what `runtime.gate` starts."""
+    trial = msgspec.json.decode(sys.stdin.buffer.read(), type=Trial)
+    report = run(trial=trial, quick=True)
+    sys.stdout.buffer.write(msgspec.json.encode(report.as_data()))
+    sys.stdout.buffer.flush()
+
+
+def _leave(number: int, _: object) -> None:
+    """Clean up on the way out, as after Ctrl-C."""
+    sys.exit(128 + number)
 
 
 class _Process:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from hostcore.errors import HostcoreError
 from hostcore.sdk.isolation import processes
 from hostcore.sdk.isolation.garbage import payloads
+from hostcore.sdk.isolation.places import Trial
 from hostcore.sdk.isolation.ring import Attack, Ring, Subject, Through, Untried
 
 LIMITS: Final = {"handle_message": "1s", "restore_state": "1s"}
@@ -45,8 +46,8 @@ async def chokes(ring: Ring, attack: Attack) -> str:
     """Whatever it is sent, it replies or fails with a named error; if it dies of it, it dies alone."""
     await ring.load(attack)
     came: Counter[str] = Counter()
-    for payload in payloads(_SEED, 40 if ring.quick else 200):
-        code = await _send(ring, attack, payload)
+    for number, payload in enumerate(payloads(_SEED, 40 if ring.quick else 200)):
+        code = await _send(ring, attack, payload, executed=number % 4 == 3)
         came[code] += 1
         if code in _GONE:
             await _again(ring, attack)
@@ -55,9 +56,12 @@ async def chokes(ring: Ring, attack: Attack) -> str:
     return f"{came.total()} payloads: {told}{f'; it died {died}x, alone' if died else ''}"
 
 
-async def _send(ring: Ring, attack: Attack, payload: Any) -> str:
+async def _send(ring: Ring, attack: Attack, payload: Any, *, executed: bool) -> str:
     try:
-        await ring.system.request(attack.module, payload, topic="garbage", timeout=_WAIT)
+        if executed:
+            await ring.system.execute(attack.module, payload, timeout=_WAIT)
+        else:
+            await ring.system.request(attack.module, payload, topic="garbage", timeout=_WAIT)
     except HostcoreError as error:
         if error.code == "HC404" and "stopped" not in error.message:
             raise Through(f"it was not answered within {_WAIT:.0f} s") from None
@@ -180,6 +184,6 @@ def trials(name: str, isolation: str) -> dict[str, Attack]:
     return {each: Attack(each, tried, play, name, isolation) for each, tried, play in table}
 
 
-def subject(source: str | None, isolation: str | None) -> Subject:
+def subject(trial: Trial) -> Subject:
     """Return what the ring has to know of the module."""
-    return Subject(source, LIMITS, obeys=False, isolation=isolation)
+    return Subject(trial.source, LIMITS, trial.options, obeys=False, isolation=trial.isolation)
