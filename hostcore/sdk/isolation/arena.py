@@ -66,7 +66,7 @@ def main(out: int) -> NoReturn:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     processes.adopt_orphans()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    with open(out, "wb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
+    with open(out, "wb", buffering=0) as stream:
         asyncio.run(_run(order, lambda said: stream.write(msgspec.json.encode(said) + b"\n")))
     processes.end_all(os.getpid())
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What attacks must not reach: a secret in a file, another in the environment, listeners.  It tells what was touched."""
+"""What attacks must not reach: a secret in a file, another in the environment, listeners; it tells what they did."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _VARIABLE = "HOSTCORE_BAIT"
-_STRAYS = ("/tmp/hostcore-hostile-was-here", "/dev/shm/hostcore-hostile-was-here")  # noqa: S108 - not ours to make
+_STRAYS = ("/tmp/hostcore-hostile-was-here", "/dev/shm/hostcore-hostile-was-here")
 
 
 class Bait:

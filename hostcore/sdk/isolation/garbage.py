@@ -10,7 +10,8 @@ from typing import Any
 _EDGES: tuple[Any, ...] = (
     None, True, 0, -1, 2**63 - 1, -(2**63), 2**64 - 1, 0.5, math.inf, -math.inf, math.nan, "", " ", "\0", "a" * 70_000,
     "\u202e\U0001f4a9\ufffd", "../../etc/passwd", "'; drop table x; --", "%s%n{0.__class__}", b"", b"\xff" * 100_000,
-    [], {}, [[]], [{}], {"": None}, {"__class__": "x"}, list(range(10_000)), {str(number): number for number in range(2_000)},
+    [], {}, [[]], [{}], {"": None}, {"__class__": "x"}, list(range(10_000)),
+    {str(number): number for number in range(2_000)},
 )  # fmt: skip
 _KEYS = ("id", "name", "path", "data", "type", "source", "count", "state", "value", "topic", "", "__proto__")
 _DEEP = 60
@@ -40,7 +41,9 @@ def _made(chance: random.Random, depth: int) -> Any:
     if kind == 3:
         return chance.randint(-(2**63), 2**64 - 1)
     if kind == 4:
-        return "".join(chr(chance.choice((chance.randrange(128), chance.randrange(0xE000, 0x11_0000)))) for _ in range(9))
+        return "".join(
+            chr(chance.choice((chance.randrange(128), chance.randrange(0xE000, 0x11_0000)))) for _ in range(9)
+        )
     if kind == 5:
         return chance.randbytes(chance.randrange(64))
     if kind == 6:

@@ -58,11 +58,11 @@ def trial_config(trial: Trial, folder: Path) -> HostConfig:
     """Return that of the host that a module is meant for, with data of its own, and nobody to bring it back."""
     config = load_config(_without_none(trial.config))
     replace = msgspec.structs.replace
-    policy = replace(config.policy, gate=False, default="deny", grants={TARGET: tuple(map(Permission, _LISTEN))})
-    if trial.permitted:
-        policy = replace(policy, default="allow")
-    else:
-        policy = replace(policy, trust=PolicyConfig().trust)
+    trust = config.policy.trust if trial.permitted else PolicyConfig().trust  # who is trusted gets what it asks for
+    policy = replace(
+        config.policy, gate=False, default="allow" if trial.permitted else "deny", trust=trust,
+        grants={TARGET: tuple(map(Permission, _LISTEN))},
+    )  # fmt: skip
     return replace(
         config, name=_NAME, autoload=False, disabled=(), safe_mode=False, state_dir=str(folder / "state"),
         supervision=replace(config.supervision, enabled=False), policy=policy,

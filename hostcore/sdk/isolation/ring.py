@@ -134,7 +134,8 @@ class Ring:
         subject = self._subject
         info = await self.system.load(
             attack.module, source=subject.source, isolation=attack.isolation if subject.obeys else subject.isolation,
-            config={"in_hook": attack.in_hook} if subject.obeys else subject.options, limits={**subject.limits, **attack.limits},
+            config={"in_hook": attack.in_hook} if subject.obeys else subject.options,
+            limits={**subject.limits, **attack.limits},
         )  # fmt: skip
         new = (await asyncio.to_thread(processes.below, os.getpid())).keys() - self._known.keys()
         self.pid = max(new, default=0) if "worker" in info.host else 0
@@ -162,7 +163,7 @@ class Ring:
     async def gone(self) -> None:
         """Wait until the module's process is gone."""
         limit = time.monotonic() + _PATIENCE
-        while processes.status(self.pid).get("State", "X")[0] not in "XZ":  # noqa: ASYNC110 - nobody tells us
+        while processes.status(self.pid).get("State", "X")[0] not in "XZ":
             if time.monotonic() > limit:
                 raise Through(f"its process {self.pid} is still there")
             await asyncio.sleep(0.01)
@@ -232,7 +233,7 @@ class Ring:
         missing = self._known.keys() - (await asyncio.to_thread(processes.below, os.getpid())).keys()
         if missing:
             yield f"processes are gone that are not its own: {[self._known[pid] for pid in missing]}"
-        while (now := processes.descriptors()) > before + 2:  # noqa: ASYNC110 - the system closes them soon
+        while (now := processes.descriptors()) > before + 2:
             if time.monotonic() > limit:
                 yield f"{now - before} descriptors are left open"
                 break

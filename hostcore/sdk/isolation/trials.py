@@ -138,7 +138,7 @@ async def restores(ring: Ring, attack: Attack) -> str:
     came: Counter[str] = Counter()
     for state in payloads(_SEED + 1, 20 if ring.quick else 60):
         try:
-            assert copy is not None and copy.instance is not None  # noqa: PT018
+            assert copy is not None and copy.instance is not None
             await copy.instance.call("restore_state", state=state, from_version=1)
             came["taken"] += 1
         except HostcoreError as error:
@@ -156,7 +156,8 @@ async def restores(ring: Ring, attack: Attack) -> str:
 async def is_reloaded(ring: Ring, attack: Attack) -> str:
     """It is reloaded again and again, and nothing of the old copies is left."""
     await ring.load(attack)
-    base, left = processes.descriptors(), []
+    base = processes.descriptors()
+    left: list[str] = []
     times = 10 if ring.quick else 100
     for number in range(times):
         report = await ring.system.reload(attack.module)

@@ -16,8 +16,9 @@ from typing import Any
 
 import hostcore
 from hostcore import hookimpl
-from hostcore_hostile import crashing, eating, flooding, forging, hanging, reaching, signalling, spoiling
-from hostcore_hostile.trying import Stage
+
+from . import crashing, eating, flooding, forging, hanging, reaching, signalling, spoiling
+from .trying import Stage
 
 ACTS = {
     name.replace("_", "-"): function

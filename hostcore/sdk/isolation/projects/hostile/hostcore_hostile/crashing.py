@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from hostcore_hostile.trying import Stage
+from .trying import Stage
 
 
 def crash_segfault(stage: Stage) -> Any:

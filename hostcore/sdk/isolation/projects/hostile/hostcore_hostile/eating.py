@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from hostcore_hostile.trying import Stage, Tries
+from .trying import Stage, Tries
 
 _MEGABYTE = 1024**2
 _MOST = 512 * _MEGABYTE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hostcore_hostile.trying import Stage
+from .trying import Stage
 
 _MEGABYTE = 1024**2
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from hostcore_hostile.trying import Stage
+from .trying import Stage
 
 _CALL, _REPLY, _ERROR, _CANCEL, _TELL = range(5)
 _encode = msgspec.msgpack.encode
@@ -81,7 +81,7 @@ def forge_close(stage: Stage) -> None:
 
 def forge_replies(stage: Stage) -> int:
     """Answer calls that are not its own to answer, before it replies itself."""
-    return _write(b"".join(_frame(_REPLY, number, "", _encode({"forged": True})) for number in range(1000)))
+    return _write(b"".join(_frame(_REPLY, number, "", _encode({"forged": True})) for number in range(1, 1000)))
 
 
 async def forge_sender(stage: Stage) -> int:
@@ -112,4 +112,4 @@ def forge_ready(stage: Stage) -> int:
 def forge_flood(stage: Stage) -> int:
     """Ask for things faster than they can be answered, and read no answer."""
     frame = _frame(_CALL, 1, "publish", _encode(["", "flood.publish", "", _encode(1), ""]), 5.0)
-    return _write(frame * 20_000)
+    return _write(frame * 5_000)

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import Any
 
-from hostcore_hostile.trying import Stage
+from .trying import Stage
 
 
 def hang_python(stage: Stage) -> None:

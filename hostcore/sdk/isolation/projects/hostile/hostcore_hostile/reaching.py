@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hostcore_hostile.trying import LIBC, Stage, Tries, call
+from .trying import LIBC, Stage, Tries, call
 
 Found = dict[str, dict[str, str]]
 
@@ -48,13 +48,12 @@ def file_links(stage: Stage) -> Found:
     tries.one("symlink", lambda: by(os.symlink, "symbolic"))
     tries.one("hard link", lambda: by(os.link, "hard"))
     tries.one("rename", lambda: by(os.rename, "moved"))
-    tries.one("symlink to its directory", lambda: by_directory(secret))
+    tries.one("symlink to its directory", lambda: _by_directory(secret))
     return tries.found
 
 
-def by_directory(secret: str) -> bytes:
-    """Go through a link to the directory that the file is in."""
-    os.symlink(Path(secret).parent, "directory")
+def _by_directory(secret: str) -> bytes:
+    Path("directory").symlink_to(Path(secret).parent)
     return _read(f"directory/{Path(secret).name}")
 
 
@@ -72,8 +71,8 @@ def file_write(stage: Stage) -> Found:
     tries.one("the secret", lambda: write(facts["secret_file"]))
     tries.one("its own code", lambda: write(Path(__file__).with_name("planted.py")))
     tries.one("hostcore's code", lambda: write(Path(hostcore.__file__).with_name("planted.py")))
-    tries.one("/tmp", lambda: write("/tmp/hostcore-hostile-was-here"))  # noqa: S108
-    tries.one("/dev/shm", lambda: write("/dev/shm/hostcore-hostile-was-here"))  # noqa: S108
+    tries.one("/tmp", lambda: write("/tmp/hostcore-hostile-was-here"))
+    tries.one("/dev/shm", lambda: write("/dev/shm/hostcore-hostile-was-here"))
     tries.one("delete the secret", lambda: os.unlink(facts["secret_file"]))  # noqa: PTH108
     tries.one("truncate it", lambda: os.truncate(facts["secret_file"], 0))
     tries.one("its mode", lambda: os.chmod(facts["secret_file"], 0o777))  # noqa: PTH101
@@ -87,7 +86,7 @@ def environment(stage: Stage) -> Found:
     tries.one("by C", lambda: _variable_by_c(facts["variable"]))
     marker = facts["variable"].encode()
     for name, pid in (("its own", "self"), ("its parent's", os.getppid()), ("the host's", facts["host"])):
-        tries.one(f"/proc: {name}", lambda pid=pid: _has(_read_all(f"/proc/{pid}/environ"), marker))
+        tries.one(f"/proc: {name}", _look_into, f"/proc/{pid}/environ", marker)
     return tries.found
 
 
@@ -99,12 +98,9 @@ def _variable_by_c(name: str) -> bytes:
     return value
 
 
-def _read_all(path: str) -> bytes:
+def _look_into(path: str, marker: bytes) -> bytes:
     with open(path, "rb") as file:  # noqa: PTH123
-        return file.read()
-
-
-def _has(data: bytes, marker: bytes) -> bytes:
+        data = file.read()
     if marker not in data:
         raise KeyError(marker)
     return data[data.index(marker) :][:200]
@@ -136,24 +132,25 @@ def network(stage: Stage) -> Found:
 def _serve() -> str:
     """Listen where the outside could connect to."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
-        made.bind(("0.0.0.0", 0))  # noqa: S104
+        made.bind(("0.0.0.0", 0))
         made.listen()
         return f"listens on {made.getsockname()}"
 
 
 async def services(stage: Stage) -> Found:
     """Ask the host for what was not granted."""
-    context, facts = stage.context, stage.facts
+    context, target = stage.context, stage.facts["target"]
+    asked = {
+        "request": context.request(target, {}, topic="hello"),
+        "send": context.send(target, {}, topic="hello"),
+        "publish": context.publish("flood.publish", {}),
+        "invoke": context.invoke("secrets", "tell"),
+        "http": context.invoke("http", "request", url=f"http://127.0.0.1:{stage.facts['tcp']}/"),
+    }
     found: Found = {}
-    for way, ask in (
-        ("request", lambda: context.request(facts["target"], {}, topic="hello")),
-        ("send", lambda: context.send(facts["target"], {}, topic="hello")),
-        ("publish", lambda: context.publish("flood.publish", {})),
-        ("invoke", lambda: context.invoke("secrets", "tell")),
-        ("http", lambda: context.invoke("http", "request", url=f"http://127.0.0.1:{facts['tcp']}/")),
-    ):
+    for way, answer in asked.items():
         try:
-            found[way] = {"got": repr(await ask())[:200]}
+            found[way] = {"got": repr(await answer)[:200]}
         except Exception as exc:  # noqa: BLE001 - whatever keeps it from getting there
             found[way] = {"refused": getattr(exc, "code", "") or type(exc).__name__}
     tries = Tries()

@@ -11,7 +11,7 @@ import os
 import signal
 from typing import Any
 
-from hostcore_hostile.trying import Stage, Tries, call
+from .trying import Stage, Tries, call
 
 _PTRACE_ATTACH, _PTRACE_SEIZE = 16, 0x4206
 _PIDFD_OPEN, _PIDFD_GETFD = 434, 438
@@ -23,11 +23,11 @@ def signals(stage: Stage) -> Found:
     facts, tries = stage.facts, Tries()
     for who, pid in (("host", facts["host"]), ("sibling", facts["sibling"]), ("parent", os.getppid())):
         for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGKILL):
-            tries.one(f"{number.name} to the {who}", lambda pid=pid, number=number: os.kill(pid, number))
+            tries.one(f"{number.name} to the {who}", os.kill, pid, number)
     # Signal 0 asks for the same right and does nothing: where it gets through, nothing of the user's may be harmed.
     # For all processes (-1) the kernel answers alike whether it may or not, so that is not tried.
-    tries.one("a signal to the host's group", lambda: os.killpg(os.getpgid(facts["host"]), 0))
-    tries.one("by a descriptor", lambda: _by_descriptor(facts["host"]))
+    tries.one("a signal to the host's group", os.killpg, os.getpgid(facts["host"]), 0)
+    tries.one("by a descriptor", _by_descriptor, facts["host"])
     return tries.found
 
 
@@ -45,11 +45,11 @@ def ptrace(stage: Stage) -> Found:
     facts, tries = stage.facts, Tries()
     for who, pid in (("host", facts["host"]), ("sibling", facts["sibling"]), ("parent", os.getppid())):
         for way, request in (("attach to", _PTRACE_ATTACH), ("seize", _PTRACE_SEIZE)):
-            tries.one(f"{way} the {who}", lambda pid=pid, request=request: call("ptrace", request, pid, 0, 0))
-        tries.one(f"read the {who}'s memory", lambda pid=pid: _copy(pid))
-        tries.one(f"open the {who}'s memory", lambda pid=pid: os.open(f"/proc/{pid}/mem", os.O_RDWR))
-        tries.one(f"take a descriptor of the {who}", lambda pid=pid: _take(pid))
-        tries.one(f"list the {who}'s descriptors", lambda pid=pid: os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+            tries.one(f"{way} the {who}", call, "ptrace", request, pid, 0, 0)
+        tries.one(f"read the {who}'s memory", _copy, pid)
+        tries.one(f"open the {who}'s memory", os.open, f"/proc/{pid}/mem", os.O_RDWR)
+        tries.one(f"take a descriptor of the {who}", _take, pid)
+        tries.one(f"list the {who}'s descriptors", os.listdir, f"/proc/{pid}/fd")
     return tries.found
 
 

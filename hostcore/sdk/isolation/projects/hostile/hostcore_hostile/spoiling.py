@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from hostcore_hostile.trying import Stage
+from .trying import Stage
 
 
 def state_object(stage: Stage) -> Any:
@@ -37,13 +37,14 @@ def raise_error(stage: Stage) -> None:
 def patch_builtins(stage: Stage) -> None:
     """Put its own in the place of what everybody uses."""
 
-    def broken(*_: Any, **__: Any) -> None:
+    def _broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("patched")
 
-    builtins.open = broken  # type: ignore[assignment]
-    builtins.len = broken  # type: ignore[assignment]
-    logging.getLogger = broken  # type: ignore[assignment]
-    sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    broken: Any = _broken
+    builtins.open = broken
+    builtins.len = broken
+    logging.getLogger = broken
+    sys.stdout = sys.stderr = None
 
 
 def patch_gently(stage: Stage) -> None:

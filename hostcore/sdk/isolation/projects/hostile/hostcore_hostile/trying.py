@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,10 +22,10 @@ class Tries:
     def __init__(self) -> None:
         self.found: dict[str, dict[str, str]] = {}
 
-    def one(self, way: str, function: Callable[[], Any]) -> None:
+    def one(self, way: str, function: Callable[..., Any], *arguments: Any) -> None:
         """Try one way."""
         try:
-            got = function()
+            got = function(*arguments)
         except OSError as exc:
             self.found[way] = {"refused": getattr(exc, "code", "") or _name(exc.errno) or type(exc).__name__}
         except Exception as exc:  # noqa: BLE001 - whatever keeps it from getting there
