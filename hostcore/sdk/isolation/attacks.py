@@ -57,8 +57,13 @@ HANGS: Final = (
     Attack("hang-c", "loops in C, where no signal is seen to", ends(_DIED)),
     Attack("hang-sigterm", "the same, deaf to every signal", dies(signal="SIGKILL")),
     Attack("hang-stopped", "stops its process", ends(_DIED)),
-    Attack("hang-starting", "loops in initialize", not_loaded(_OVERRAN), in_hook="initialize: hang-python",
-           limits={"initialize": "0.5s"}),
+    Attack(
+        "hang-starting",
+        "loops in initialize",
+        not_loaded(_OVERRAN),
+        in_hook="initialize: hang-python",
+        limits={"initialize": "0.5s"},
+    ),
     Attack("hang-leaving", "loops in C in shutdown", unloads, in_hook="shutdown: hang-c"),
     _native("native-hang", "loops for ever in the host's process", fails(_OVERRAN), act="hang-python"),
 )

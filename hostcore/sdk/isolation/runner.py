@@ -31,6 +31,7 @@ from hostcore.sdk.isolation.trials import trials
 
 PATIENCE = 45.0
 """Seconds of silence after which an attack is taken to have hung the host."""
+_LONGEST = 48
 _START = (
     "import json, sys; told = json.loads(sys.argv[1]); sys.path[:] = told['path']; "
     "sys.prefix, sys.exec_prefix = told['prefix'], told['exec_prefix']; "
@@ -69,7 +70,7 @@ def run(
     before = processes.below(os.getpid()).keys()
     rows: list[Row] = []
     error = ""
-    with tempfile.TemporaryDirectory(prefix="hostcore-isolation-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="hostcore-isolation-", dir=_place(), ignore_cleanup_errors=True) as folder:
         try:
             while len(rows) < len(chosen):
                 order = Order(chosen[len(rows) :], folder, tuple(without), quick, trial)
@@ -95,6 +96,11 @@ def serve() -> None:
 def _leave(number: int, _: object) -> None:
     """Clean up on the way out, as after Ctrl-C."""
     sys.exit(128 + number)
+
+
+def _place() -> str | None:
+    """Return where to put things: the usual place, unless its name is too long for sockets."""
+    return "/tmp" if len(tempfile.gettempdir()) > _LONGEST else None
 
 
 class _Process:

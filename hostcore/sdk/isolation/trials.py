@@ -18,7 +18,7 @@ from hostcore.sdk.isolation.garbage import payloads
 from hostcore.sdk.isolation.places import Trial
 from hostcore.sdk.isolation.ring import Attack, Ring, Subject, Through, Untried
 
-LIMITS: Final = {"handle_message": "1s", "restore_state": "1s"}
+LIMITS: Final = {"handle_message": "0.5s", "restore_state": "0.5s"}
 _SEED = 20_24
 _GONE = frozenset({"HC402", "HC501", "HC502", "HC508", "HC511", "HC512"})
 """Errors after which the module has to be started anew."""
