@@ -108,6 +108,13 @@ class ModuleGrants:
         asked = _permission(kind, target)
         return asked is not None and any(each.target != "*" and each.covers(asked) for each in self.granted)
 
+    def reaches(self, host: str) -> bool:
+        """Tell whether `net` is granted for any port of `host`, an IPv6 address in brackets."""
+        asked = _permission("net", host)
+        return self.everything or any(
+            asked is not None and (each.covers(asked) or asked.covers(each)) for each in self.granted
+        )
+
     def targets(self, kind: str) -> frozenset[str]:
         """Return the targets that are granted of a kind, for what a host has to set up before any code runs."""
         return frozenset(each.target for each in self.granted if each.kind == kind)

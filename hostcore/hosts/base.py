@@ -51,6 +51,10 @@ class Grants(Protocol):
         """Tell whether a grant names `kind:target` itself, and not just everything of its kind."""
         ...
 
+    def reaches(self, host: str) -> bool:
+        """Tell whether `net` is granted for any port of a host."""
+        ...
+
     def targets(self, kind: str) -> frozenset[str]:
         """Return the targets that are granted of a kind."""
         ...

@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from hostcore.errors import EgressError, NetworkError
+from hostcore.errors import DeniedError, EgressError, NetworkError
 from hostcore.hosts.base import Grants
 
 Resolve = Callable[[str, int], Awaitable[Iterable[str]]]
@@ -25,6 +26,8 @@ Resolve = Callable[[str, int], Awaitable[Iterable[str]]]
 Address = IPv4Address | IPv6Address
 
 LOCALHOST = "localhost"
+_LOOK_UPS = 16
+"""How many names are looked up at a time, for all modules together."""
 _KINDS = {
     "a loopback address": ("127.0.0.0/8", "::1/128"),
     "a link-local address": ("169.254.0.0/16", "fe80::/10"),
@@ -60,8 +63,15 @@ def authority(host: str, port: int) -> str:
 
 async def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of `host`, as the system's resolver has them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_threads(), look_up)
     return [str(entry[4][0]) for entry in found]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads of look-ups: not the loop's own, which a module's slow names would take from all others."""
+    return ThreadPoolExecutor(_LOOK_UPS, "hostcore:look-up")
 
 
 class Gate:
@@ -89,25 +99,59 @@ class Gate:
             EgressError: The name is not granted, or no address of it is.
             NetworkError: It has no address.
         """
-        target = authority(host, port)
-        if not self._grants.allows("net", target):
-            raise EgressError(
-                self._module, host, port, f"it has no permission 'net:{target}'",
-                hint=self._grants.advice("net", target),
-            )  # fmt: skip
-        found = await self._look_up(host, port)
-        refused = {address: why for address in found if (why := self._why_not(host, address, port))}
-        allowed = [str(address) for address in found if address not in refused]
+        self.require(host, port)
+        found = await self.look_up(host, port)
+        allowed = [str(address) for address in found if not self._why_not(host, address, port)]
         if not allowed:
-            address, why = next(iter(refused.items()))
-            raise EgressError(
-                self._module, host, port, f"{address} is {why}", address=str(address),
-                hint=f"if that is meant, grant that address by itself: net:{authority(str(address), port)}",
-            )  # fmt: skip
+            raise self._refused(host, found[0], port)
         return allowed
 
-    async def _look_up(self, host: str, port: int) -> list[Address]:
-        literal = _address(host)
+    def require(self, host: str, port: int) -> None:
+        """Make sure that the name is granted; port 0: with any port.
+
+        Raises:
+            EgressError: It is not.
+        """
+        target = authority(host, port)
+        if not port:
+            target = target.removesuffix(":0")
+            if self._grants.reaches(target):
+                return
+        try:
+            self._grants.require("net", target)
+        except DeniedError as error:
+            hint = error.hint
+        else:
+            return
+        raise EgressError(self._module, host, port, f"it has no permission 'net:{target}'", hint=hint)
+
+    def permits(self, host: str, address: Address, port: int) -> bool:
+        """Tell whether `check` would let it pass by what is granted; nothing is noted."""
+        return self._grants.given("net", authority(host, port)) and not self._why_not(host, address, port)
+
+    def check(self, host: str, address: Address, port: int) -> None:
+        """Make sure that the module may connect to `address`, which is one of `host`'s.
+
+        Raises:
+            EgressError: The name is not granted, or the address is not.
+        """
+        self.require(host, port)
+        if self._why_not(host, address, port):
+            raise self._refused(host, address, port)
+
+    def _refused(self, host: str, address: Address, port: int) -> EgressError:
+        return EgressError(
+            self._module, host, port, f"{address} is {self._why_not(host, address, port)}", address=str(address),
+            hint=f"if that is meant, grant that address by itself: net:{authority(str(address), port)}",
+        )  # fmt: skip
+
+    async def look_up(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of `host`, at least one; an address stands for itself.
+
+        Raises:
+            NetworkError: It has none.
+        """
+        literal = read_address(host)
         if literal is not None:
             return [literal]
         try:
@@ -115,7 +159,7 @@ class Gate:
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise NetworkError(f"the host {host!r} is not known: {reason}") from None
-        found = list(dict.fromkeys(address for text in told if (address := _address(text)) is not None))
+        found = list(dict.fromkeys(address for text in told if (address := read_address(text)) is not None))
         if not found:
             raise NetworkError(f"the host {host!r} has no address")
         return found
@@ -130,7 +174,8 @@ class Gate:
         return kind
 
 
-def _address(text: str) -> Address | None:
+def read_address(text: str) -> Address | None:
+    """Return the address that `text` is, or None."""
     try:
         return ip_address(text)
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from hostcore.messaging.bus import Bus, Sender
 from hostcore.messaging.cell import Cell
 from hostcore.messaging.topics import bad_pattern
 from hostcore.runtime import http
+from hostcore.runtime.connecting import Connector
 from hostcore.runtime.http import HttpClient
 from hostcore.runtime.kv import KeyValueStore
 
@@ -47,6 +49,7 @@ class ModulePorts:
         self._kv_directory = kv_directory
         self._store: KeyValueStore | None = None
         self._http: HttpClient | None = None
+        self._connector: Connector | None = None
         self.serving = False
 
     async def request(self, target: str, payload: Any, *, topic: str, timeout: float | None) -> Any:
@@ -129,6 +132,19 @@ class ModulePorts:
                 self._sender.name, self._grants, limit=bus.message_limit, timeout=bus.request_timeout
             )
         return self._http.service
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """Look a name up for a module that has no network of its own; see `Connector.resolve`."""
+        return await self._outside().resolve(host, port)
+
+    async def connect(self, address: str, port: int) -> tuple[int, socket.socket | None]:
+        """Begin a connection for a module that has no network of its own; see `Connector.connect`."""
+        return await self._outside().connect(address, port)
+
+    def _outside(self) -> Connector:
+        if self._connector is None:
+            self._connector = Connector(self._sender.name, self._grants)
+        return self._connector
 
     def open_store(self) -> KeyValueStore:
         """Return the module's key-value store."""

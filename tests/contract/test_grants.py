@@ -124,6 +124,14 @@ def test_what_is_set_up_beforehand_is_read_off() -> None:
     assert found.names("net", "h:1") and not found.names("net", "g:1") and not found.names("net", "h:1:2%eth0")
 
 
+def test_a_host_is_reached_by_any_of_its_ports() -> None:
+    """A name may be looked up where one of its ports, all of them, or everything is granted."""
+    found = grants("net:a.org:443", "net:[::1]:80", "net:b.org", "cap:c")
+    assert all(found.reaches(host) for host in ("a.org", "A.ORG", "b.org", "[::1]"))
+    assert not any(found.reaches(host) for host in ("c.org", "c", "www.a.org", "a.org:80", "", "x y"))
+    assert grants("net:*").reaches("c.org")
+
+
 def test_nonsense_is_refused() -> None:
     """A kind or target that no permission has is allowed to nobody but who may do everything."""
     for kind, target in (("nope", ""), ("bus.send", "a b"), ("kv", "x"), ("net", "")):

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import gzip
 import ssl
-import subprocess
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import certificates
 from support.webserver import Reply, Seen, web_server
 
 from hostcore.contract.grants import ModuleGrants
@@ -559,16 +559,7 @@ async def test_cancelling_ends_the_request() -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
     """A certificate for "secure.test", and a server's settings with it."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=secure.test",
-               "-addext", "subjectAltName=DNS:secure.test", "-keyout", "key.pem", "-out", "cert.pem"]  # fmt: skip
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return folder / "cert.pem", context
+    return certificates.certificate(tmp_path_factory.mktemp("tls"), "secure.test")
 
 
 async def test_certificates_are_checked_against_the_name(

@@ -32,7 +32,7 @@ from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
 from hostcore.hosts.base import Host, HostedInstance, Job, Tools
 from hostcore.hosts.native import NativeHost
-from hostcore.hosts.worker import messages
+from hostcore.hosts.worker import messages, network
 from hostcore.hosts.worker.asking import WorkerPorts
 from hostcore.hosts.worker.carrying import carried
 from hostcore.hosts.worker.frames import OVERHEAD, Frame
@@ -88,7 +88,9 @@ def run(order: Order, descriptors: Descriptors) -> NoReturn:
     layers = confine(order.cage)
     stop_watching()
     main, side = socket.socket(fileno=descriptors.main), socket.socket(fileno=descriptors.side)
-    asyncio.run(_serve(order, main, SideDoor(side, order.name), layers))
+    door = SideDoor(side, order.name)
+    network.install(door, order.name)
+    asyncio.run(_serve(order, main, door, layers))
     leave(0)
 
 

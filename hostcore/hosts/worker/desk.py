@@ -21,6 +21,7 @@ from hostcore.hosts.worker import messages
 from hostcore.hosts.worker.carrying import carried
 from hostcore.hosts.worker.frames import Frame
 from hostcore.hosts.worker.link import Link
+from hostcore.hosts.worker.lookups import LookUps
 from hostcore.messaging import wire
 from hostcore.messaging.current import Delivery, current
 from hostcore.messaging.wire import Reply
@@ -42,6 +43,14 @@ class Forwarding(Ports, Protocol):
         """As `request`."""
         ...
 
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a name that the module may connect to."""
+        ...
+
+    async def connect(self, address: str, port: int) -> tuple[int, socket.socket | None]:
+        """Begin a connection; return the errno of its beginning, and the socket."""
+        ...
+
 
 class Desk:
     """Answers one worker.
@@ -59,6 +68,7 @@ class Desk:
         self._log = logging.getLogger(f"hostcore.module.{name}")
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._store: Store | None = None
+        self._look_ups = LookUps(loop)
         self._bytes = 0
         self._full = False
 
@@ -171,6 +181,11 @@ class Desk:
             self._store = ports.open_store()
         elif name.startswith("kv."):
             return self._with_store(name, arguments), None
+        elif name == "net.connect":
+            return await ports.connect(*arguments)
+        elif name == "net.resolve":
+            host, port = arguments
+            return None, await self._look_ups.begin(lambda: ports.resolve(host, port))
         else:
             raise ContractError(self._name, f"asks the host for {name[:40]!r}, which it does not know")
         return None, None
@@ -193,6 +208,7 @@ class Desk:
     def close(self) -> None:
         """Do nothing more for it."""
         self.context = self._store = self.delivery = None
+        self._look_ups.close()
         for task in list(self._tasks.values()):
             task.cancel()
 

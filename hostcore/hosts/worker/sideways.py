@@ -8,6 +8,7 @@ connection to the outside world, which the worker cannot make itself, comes back
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -60,14 +61,24 @@ class SideDoor:
         descriptor = -1
         while True:
             frame = self._splitter.next()
-            if frame is not None:
+            if frame is not None and frame.number == self._number:
                 return frame, descriptor
+            if frame is not None:
+                # The answer to a request that was broken off while it waited, by a deadline.
+                descriptor = _closed(descriptor)
+                continue
             data, descriptors, _, _ = socket.recv_fds(self._connection, _CHUNK, 1)
             if not data:
                 raise ConnectionResetError
             self._splitter.space()[: len(data)] = data
             self._splitter.fed(len(data))
             descriptor = descriptors[0] if descriptors else descriptor
+
+
+def _closed(descriptor: int) -> int:
+    if descriptor >= 0:
+        os.close(descriptor)
+    return -1
 
 
 Answer = Callable[[str, list[Any]], Awaitable[tuple[Any, socket.socket | None]]]
@@ -137,7 +148,7 @@ class SideDesk:
         try:
             arguments = wire.decode_raw(frame.body)
             result, passed = await self._answer(frame.name, arguments if isinstance(arguments, list) else [])
-        except (HostcoreError, *wire.DECODE_ERRORS, TypeError, OSError) as exc:
+        except (HostcoreError, *wire.DECODE_ERRORS, TypeError, LookupError, AttributeError, OSError) as exc:
             return pack(Frame(ERROR, frame.number, "", carried(exc))), None
         return pack(Frame(REPLY, frame.number, "", wire.encode_raw(result))), passed
 

@@ -14,7 +14,7 @@ _SYSTEM: Final = (
     "/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime", "/etc/timezone", "/usr/share/locale",
     "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem",
     "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust/extracted", "/etc/crypto-policies", "/usr/share/ca-certificates",
-    "/etc/mime.types", "/dev/urandom", "/dev/random",
+    "/etc/mime.types", "/etc/services", "/dev/urandom", "/dev/random",
     "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo", "/proc/sys/vm/overcommit_memory",
 )  # fmt: skip
 _WIDE: Final = (
