@@ -52,7 +52,7 @@ CRASHES: Final = (
             act="crash-exceptions"),
 )  # fmt: skip
 HANGS: Final = (
-    Attack("hang-python", "loops for ever", fails(_OVERRAN)),
+    Attack("hang-python", "loops for ever", ends(_OVERRAN, _DIED)),
     Attack("hang-stubborn", "loops, and catches all that would end it", ends(_DIED)),
     Attack("hang-c", "loops in C, where no signal is seen to", ends(_DIED)),
     Attack("hang-sigterm", "the same, deaf to every signal", dies(signal="SIGKILL")),
@@ -60,7 +60,7 @@ HANGS: Final = (
     Attack(
         "hang-starting",
         "loops in initialize",
-        not_loaded(_OVERRAN),
+        not_loaded(_OVERRAN, _DIED),
         in_hook="initialize: hang-python",
         limits={"initialize": "0.5s"},
     ),
@@ -74,12 +74,12 @@ LEAKS: Final = (
     Attack("leak-threads", "starts 300 threads that wait", harmless(_RAISED, _OVERRAN, _DIED), limits=_MEMORY),
 )  # fmt: skip
 FLOODS: Final = (
-    Attack("flood-log", "logs 30,000 lines", few_lines(), limits=_SLOW),
-    Attack("flood-stdout", "writes 48 MB without an end of line", few_lines(), limits=_SLOW),
-    Attack("flood-lines", "writes 2.8 million lines", few_lines(), limits=_SLOW),
-    Attack("flood-messages", "sends a module 5,000 messages", harmless(), module=_SENDER, limits=_SLOW),
-    Attack("flood-requests", "asks it 2,000 things at once", harmless(), module=_SENDER, limits=_SLOW),
-    Attack("flood-publish", "publishes 5,000 times", harmless(), module=_SENDER, limits=_SLOW),
+    Attack("flood-log", "logs 30,000 lines", few_lines(_OVERRAN, _DIED), limits=_SLOW),
+    Attack("flood-stdout", "writes 48 MB without an end of line", few_lines(_OVERRAN, _DIED), limits=_SLOW),
+    Attack("flood-lines", "writes 2.8 million lines", few_lines(_OVERRAN, _DIED), limits=_SLOW),
+    Attack("flood-messages", "sends a module 5,000 messages", harmless(_OVERRAN, _DIED), module=_SENDER, limits=_SLOW),
+    Attack("flood-requests", "asks it 2,000 things at once", harmless(_OVERRAN, _DIED), module=_SENDER, limits=_SLOW),
+    Attack("flood-publish", "publishes 5,000 times", harmless(_OVERRAN, _DIED), module=_SENDER, limits=_SLOW),
     Attack("flood-reply", "replies with 32 MB", fails(_LIMIT), limits=_SLOW),
     Attack("flood-deep", "replies with what is nested too deep", harmless("HC351", _RAISED), limits=_SLOW),
     Attack("escapes", "writes what a terminal would obey", few_lines()),

@@ -48,8 +48,8 @@ def _without_none(data: Any) -> Any:
 def attack_config(folder: Path) -> dict[str, Any]:
     """Return the configuration for the built-in attacks: nobody may do anything that is not needed."""
     return {
-        "name": _NAME, "state_dir": str(folder / "state"), "handler_timeout": 2.0, "load_timeout": 10.0,
-        "worker": {"grace": 0.1}, "supervision": {"enabled": False},
+        "name": _NAME, "state_dir": str(folder / "state"), "handler_timeout": 2.0,
+        "supervision": {"enabled": False},
         "policy": {"default": "deny", "grants": {"hostile-sender": list(_TALK), TARGET: list(_LISTEN)}},
     }  # fmt: skip
 

@@ -27,7 +27,7 @@ BYSTANDERS = {"native": "bystander-native", "worker": "bystander-worker"}
 TARGET = "target"
 """The module that is flooded and lied to, which is no bystander."""
 _KEPT = 5_000
-_PATIENCE = 5.0
+_PATIENCE = 20.0
 """Seconds for what ought to come."""
 
 

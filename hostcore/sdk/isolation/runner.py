@@ -29,7 +29,7 @@ from hostcore.sdk.isolation.ring import Attack
 from hostcore.sdk.isolation.rows import THROUGH, Report, Row
 from hostcore.sdk.isolation.trials import trials
 
-PATIENCE = 45.0
+PATIENCE = 120.0
 """Seconds of silence after which an attack is taken to have hung the host."""
 _LONGEST = 48
 _START = (
