@@ -1,7 +1,7 @@
 """A bystander that is asked at a steady rate, and how late it answers.
 
-The requests go out when they are due, whether or not those before have been answered.  If the host was held up, they
-count from when they were due, so that what waited is not left out.
+The requests go out when they are due, whether or not those before have been answered, up to a few at once: it is not
+these that should hold up the host.  One that goes out late counts from when it was due, so that no wait is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 0.005
 _LATE = 0.002
-_PATIENCE = 20.0
+_AT_ONCE = 16
+_PATIENCE = 60.0
 _FEWEST, _FEWEST_QUICK = 80, 20
 
 
@@ -54,6 +55,9 @@ class Steady:
             self._asked.add(task)
             task.add_done_callback(self._asked.discard)
             due += _PERIOD
+            while len(self._asked) >= _AT_ONCE:
+                await asyncio.wait(self._asked, return_when=asyncio.FIRST_COMPLETED)
+                due = time.perf_counter()
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
     async def _ask(self, token: int, due: float) -> None:
