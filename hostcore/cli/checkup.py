@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hostcore import __version__
 from hostcore.cli.commands import find_config
+from hostcore.cli.policycheck import grants_findings, policy_findings
 from hostcore.config import HostConfig, cache_dir, runtime_dir, state_dir
 from hostcore.control.client import Client
 from hostcore.control.inventory import Inventory
@@ -66,6 +67,8 @@ def checks(config_file: Path | None, host_name: str | None) -> list[tuple[str, I
         ("versions", _versions()), ("configuration", iter([configuration])), ("dependencies", _dependencies()),
         ("guard", _guard(config)), ("webassembly", _webassembly(config)), ("sandbox", _sandbox(config)),
         ("directories", _directories(config)),
+        ("policy", (Finding("policy", *each) for each in policy_findings(config))),
+        ("grants", (Finding("grants", *each) for each in grants_findings(config))),
         ("index", _index(config)), ("discovery", _discovery(scan)), ("modules", _modules(config, scan)),
         ("host", _host(config)), ("generations", _generations()),
     ]  # fmt: skip

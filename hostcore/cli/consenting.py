@@ -27,7 +27,7 @@ def show(report: Mapping[str, Any]) -> None:
     publisher = f", says it is by {report['publisher']}" if report["publisher"] else ""
     output.say(f"{release} ({report['distribution']}{publisher}) in the host {report['host']!r}: {report['trust']}")
     if report["asked"]:
-        output.table(("permission", "lets it", "", "since"), [_row(report, text) for text in report["asked"]])
+        output.table(("permission", "lets it", "state", "since"), [_row(report, text) for text in report["asked"]])
     else:
         output.say("it asks for nothing")
     for text in report["gone"]:

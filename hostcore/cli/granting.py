@@ -44,6 +44,13 @@ def grant(
     target = find_target(config_file, host_name)
     report = shown(target, name)
     wanted = list(map(str, chosen)) if chosen else report["asked"]
+    if not wanted:
+        nothing = {"module": name, "granted": [], "taken": [], "effect": "not loaded", "reason": ""}
+        if as_json:
+            output.emit(nothing)
+        else:
+            output.say(f"{name} asks for nothing: there is nothing to grant")
+        return
     if not yes:
         _confirm(report, wanted, as_json=as_json)
     params = {"name": name, "permissions": wanted if chosen else None, "digest": report["digest"]}
@@ -102,7 +109,7 @@ def _confirm(report: dict[str, Any], wanted: list[str], *, as_json: bool) -> Non
     if as_json or not consenting.can_ask():
         raise ConsentError(report["module"], wanted, hint="look at them, and say --yes")
     consenting.show(report)
-    if wanted and not consenting.agree(report, wanted):
+    if not consenting.agree(report, wanted):
         raise click.exceptions.Exit(12)
 
 
@@ -123,10 +130,10 @@ def _told(result: dict[str, Any], *, as_json: bool) -> None:
         output.emit(result)
         return
     name = result["module"]
-    if result["taken"] or not result["granted"]:
-        output.say(f"{name} may no longer: {', '.join(result['taken']) or 'nothing was granted'}")
-    else:
+    if result["granted"]:
         output.say(f"{name} is granted: {', '.join(result['granted'])}")
+    else:
+        output.say(f"{name} may no longer: {', '.join(result['taken']) or 'nothing that it had'}")
     if EFFECTS[result["effect"]]:
         output.say(EFFECTS[result["effect"]])
     if result["reason"]:

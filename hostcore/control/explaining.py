@@ -10,7 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 from hostcore.control.inventory import NOT_FOUND, Inventory, Row
-from hostcore.errors import HostcoreError, did_you_mean
+from hostcore.errors import ConsentError, HostcoreError, did_you_mean
 
 
 class Fact(NamedTuple):
@@ -33,7 +33,7 @@ def explain(inventory: Inventory, name: str) -> dict[str, Any]:
     error = _error(inventory, name, row)
     answer, hint = _answer(inventory, row, error)
     facts = [*_crashes(inventory, name), *_origin(inventory, row), *_duplicates(inventory, name)]
-    facts += _needs(inventory, row)
+    facts += [*_needs(inventory, row), *_may(inventory, row)]
     return _told(name, row.state, answer, facts, error, hint)
 
 
@@ -89,6 +89,8 @@ def _answer(inventory: Inventory, row: Row, error: dict[str, Any] | None) -> tup
         return f"it does not load: it is switched off by {' and by '.join(disabled)}", switch
     if error is not None:
         happened = "it failed to load" if live is not None else "it cannot be loaded"
+        if error.get("code") == ConsentError.code:
+            return happened, f"look at what it asks for and decide: hostcore grant {name}"
         return happened, f"correct it, then: hostcore modules load {name}" if inventory.host_runs else ""
     if live is not None:
         kind = "its first message" if live.on_demand else "what it requires"
@@ -173,3 +175,9 @@ def _needs(inventory: Inventory, row: Row) -> list[Fact]:
     if row.provides:
         facts.append(Fact("provides", ", ".join(row.provides)))
     return facts
+
+
+def _may(inventory: Inventory, row: Row) -> list[Fact]:
+    """Tell what the module asks for, and why it may do what it may."""
+    asked = ", ".join(map(str, inventory.describe(row.name).manifest.permissions))
+    return [Fact("asks for", asked or "nothing"), Fact("trust", row.trust)]

@@ -77,7 +77,7 @@ def revoke(permits: Permits, name: str, permissions: Iterable[Permission] | None
 def _report(inventory: Inventory, permits: Permits, name: str) -> GrantReport:
     release, manifest = _described(inventory, name)
     live = inventory.live.get(name)
-    if live is not None and live.info["generation"]:
+    if live is not None and live.release is not None:
         return permits.report(release, manifest, live.info["host"])
     try:
         host = permits.host_for(release, manifest, inventory.settings(name).isolation)

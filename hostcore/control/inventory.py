@@ -119,9 +119,13 @@ class Inventory:
         config: The host's configuration.
         scan: What is installed.
         live: The modules that a host was asked for, None if no host runs.
+        policy: What modules may do; None: as configured.
     """
 
-    def __init__(self, config: HostConfig, scan: Scan, live: Mapping[str, Live] | None = None) -> None:
+    def __init__(
+        self, config: HostConfig, scan: Scan, live: Mapping[str, Live] | None = None, policy: Policy | None = None
+    ) -> None:  # fmt: skip
+        self.policy = policy or Policy.configured(config.policy)
         self.config = config
         self.scan = scan
         self.host_runs = live is not None
@@ -243,7 +247,7 @@ class Inventory:
                 key
                 for key in ("version", "distribution", "source", "trust", "provides", "requires")
                 if not told.get(key)
-            }
+            } | ({"host"} if live.release is None else set())  # that it runs nowhere says nothing of where it would
             values |= {key: value for key, value in told.items() if key not in kept}
             if live.release is not None:
                 values["editable"] = live.release.editable
@@ -254,21 +258,26 @@ class Inventory:
         needed = needed_host(manifest, guest=_is_guest(found))
         if found is None:
             return needed
-        return joined(needed, self._policy.floor(Asker(found.name, found.distribution)))
+        return joined(needed, self.policy.floor(self._asker(found.name, found.distribution)))
 
     def _trust(self, name: str, distribution: str, host: str, manifest: Manifest) -> str:
         """Return why a module may do what it may, without a look at the files of its release."""
-        bounds = self._policy.bounds(Asker(name, distribution), host, manifest.permissions)
-        if self._policy.observes(name):
+        bounds = self.policy.bounds(self._asker(name, distribution), host, manifest.permissions)
+        if self.policy.observes(name):
             return OBSERVED
         if not bounds.consent:
             return bounds.trust
         decided = [consent.asked for consent in self._consents if consent.module == name]
         return NOT_GRANTED if not decided or growth(manifest.permissions, decided[-1]) else bounds.trust
 
-    @cached_property
-    def _policy(self) -> Policy:
-        return Policy.configured(self.config.policy)
+    def _asker(self, name: str, distribution: str) -> Asker:
+        """Return whose module it is; that takes reading its metadata, if it makes a difference."""
+        if not self.policy.asks_for_publishers:
+            return Asker(name, distribution)
+        from hostcore.packages.identity import publisher_of
+
+        release = self.describe(name).release
+        return Asker(name, distribution, publisher_of(release) if release is not None else "")
 
     @cached_property
     def _consents(self) -> tuple[Consent, ...]:

@@ -114,7 +114,9 @@ class Methods:
     async def _look(self, question: Callable[[Inventory], Any]) -> Any:
         """Answer in a thread: reading many manifests would hold the loop."""
         live, system = self._live(), self._system
-        return await asyncio.to_thread(lambda: question(Inventory(system.config, system.discover(), live)))
+        return await asyncio.to_thread(
+            lambda: question(Inventory(system.config, system.discover(), live, system.policy))
+        )
 
     def _live(self) -> dict[str, Live]:
         found = {}

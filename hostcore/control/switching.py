@@ -30,7 +30,7 @@ def switch(inventory: Inventory, name: str, *, on: bool) -> dict[str, Any]:
         raise ConfigError(f"the list of disabled modules cannot be written: {error.strerror}",
                           where=str(state_dir(inventory.config)),
                           hint="set HOSTCORE_STATE_DIR, or state_dir in the configuration") from None  # fmt: skip
-    after = Inventory(inventory.config, inventory.scan, inventory.live)
+    after = Inventory(inventory.config, inventory.scan, inventory.live, inventory.policy)
     live = inventory.live.get(name)
     disabled_by = after.disabled_by(name)
     return {

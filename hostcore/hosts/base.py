@@ -31,6 +31,11 @@ class Grants(Protocol):
         """Whether there are no bounds; never so for a module outside of the host's process."""
         ...
 
+    @property
+    def observed(self) -> bool:
+        """Whether nothing is refused, and what would have been is counted."""
+        ...
+
     def allows(self, kind: str, target: str) -> bool:
         """Tell whether the module may do `kind:target`; `target` is "" for kinds without one."""
         ...

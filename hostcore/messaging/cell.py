@@ -22,23 +22,20 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio.tasks import _enter_task, _leave_task
-from collections import deque
-from collections.abc import Callable
 from functools import partial
 from math import inf
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
-from hostcore.errors import HostcoreError, StoppedError
+from hostcore.errors import HostcoreError
 from hostcore.messaging.current import Delivery, current
 from hostcore.messaging.guard import Overrun
-from hostcore.messaging.mailbox import IDLE, QUEUED, RUNNING, Entry, Mailbox
+from hostcore.messaging.mailbox import IDLE, QUEUED, RUNNING, Mailbox
 from hostcore.messaging.overtime import Overtime
 from hostcore.messaging.pending import Pending
 from hostcore.messaging.seams import Instance, Observer
 from hostcore.messaging.stepping import NEW, Stepper, blame
-from hostcore.messaging.tally import Tally
 
 if TYPE_CHECKING:
     from hostcore.messaging.deadlines import Deadlines
@@ -58,12 +55,10 @@ class Cell(Mailbox):
         self, name: str, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, observer: Observer, *,
         capacity: int, blocked_after: float,
     ) -> None:  # fmt: skip
-        super().__init__(name, loop, capacity)
+        super().__init__(name, loop, observer, capacity)
         self.deadlines = deadlines
-        self.observer = observer
         self.blocked_after = blocked_after
         self.instance: Instance | None = None
-        self.tally = Tally()
         self.delivery: Delivery | None = None
         self.runner: asyncio.Task[None] | None = None
         self._overtime: Overtime | None = None
@@ -198,22 +193,6 @@ class Cell(Mailbox):
             self._overtime.slot.discard(self._overtime)
         self.delivery = self._waiting = self._overtime = None
 
-    def _take(self, now: float) -> Entry | None:
-        envelope, pending = self._box.popleft()
-        if self._room:
-            self._admit()
-        if pending is not None and pending.settled:
-            self.tally.dropped += 1
-        elif envelope.deadline < now:
-            self.tally.dropped += 1
-            if pending is not None:
-                pending.expire()
-            else:
-                self.observer.dead(envelope, "expired in the mailbox")
-        else:
-            return envelope, pending
-        return None
-
     def _drain(self) -> None:
         if self.work is not QUEUED:
             return
@@ -263,12 +242,6 @@ class Cell(Mailbox):
         else:
             self._again = envelope.id
             self._box.appendleft((envelope, None))  # it had its place already: also beyond the capacity
-
-    def _refuse(self, envelope: Envelope, pending: Pending | None, reason: str) -> None:
-        if pending is not None:
-            pending.fail(self.refusal(reason))
-        else:
-            self.observer.dead(envelope, reason)
 
     def _check_blocked(self, envelope: Envelope, began: float, blamed: float) -> float:
         seconds = _now() - began
@@ -367,22 +340,3 @@ class Cell(Mailbox):
         self.shut(reason)
         self._give_up(reason)
         self.swap(None)
-
-    def shut(self, reason: str, refusal: Callable[[str], StoppedError] = StoppedError) -> None:
-        """Refuse all that waits, and every later message, with `reason`; what is in hand goes on."""
-        self.stopped, self.refusal = reason, refusal
-        self.refuse_waiting(reason)
-
-    def reopen(self) -> None:
-        """Take messages again after `shut`."""
-        self.stopped = ""
-
-    def refuse_waiting(self, reason: str) -> None:
-        """Answer everything in the mailbox with a StoppedError, or what `shut` was given in its place."""
-        box, self._box = self._box, deque()  # a refusal can put a new message, an event, into it
-        for entry in box:
-            self._refuse(*entry, reason)
-        while self._room:
-            _, admitted = self._room.popleft()
-            if not admitted.done():
-                admitted.set_exception(self.refusal(reason))

@@ -1,4 +1,4 @@
-"""The intake of a cell: its bounded mailbox, and the senders that wait for room in it, admitted in order."""
+"""The intake of a cell: its bounded mailbox, the senders that wait for room in it, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from math import inf
 from hostcore.contract.messages import Envelope
 from hostcore.errors import MailboxFullError, StoppedError
 from hostcore.messaging.pending import Pending
+from hostcore.messaging.seams import Observer
+from hostcore.messaging.tally import Tally
 
 
 class Work(enum.Enum):
@@ -37,13 +39,15 @@ class Mailbox:
         refusal: Makes the error that messages are refused with then.
     """
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, capacity: int) -> None:
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, observer: Observer, capacity: int) -> None:
         self.name = name
         self.loop = loop
+        self.observer = observer
         self.capacity = capacity
         self.work = IDLE
         self.paused = 1  # until an instance is there
         self.stopped = ""
+        self.tally = Tally()
         self.refusal: Callable[[str], StoppedError] = StoppedError
         # Of its own for scheduled drains: a sender's would be kept alive, with its module, from drain to drain.
         self._context = contextvars.Context()
@@ -116,6 +120,49 @@ class Mailbox:
             if not admitted.done():  # else its sender gave up: withdrawn
                 self._box.append(entry)
                 admitted.set_result(None)
+
+    def _take(self, now: float) -> Entry | None:
+        envelope, pending = self._box.popleft()
+        if self._room:
+            self._admit()
+        if pending is not None and pending.settled:
+            self.tally.dropped += 1
+        elif envelope.deadline < now:
+            self.tally.dropped += 1
+            if pending is not None:
+                pending.expire()
+            else:
+                self.observer.dead(envelope, "expired in the mailbox")
+        else:
+            return envelope, pending
+        return None
+
+    # --- refusing ----------------------------------------------------------------------------------------------
+
+    def shut(self, reason: str, refusal: Callable[[str], StoppedError] = StoppedError) -> None:
+        """Refuse all that waits, and every later message, with `reason`; what is in hand goes on."""
+        self.stopped, self.refusal = reason, refusal
+        self.refuse_waiting(reason)
+
+    def reopen(self) -> None:
+        """Take messages again after `shut`."""
+        self.stopped, self.refusal = "", StoppedError
+
+    def refuse_waiting(self, reason: str) -> None:
+        """Answer everything in the mailbox with a StoppedError, or what `shut` was given in its place."""
+        box, self._box = self._box, deque()  # a refusal can put a new message, an event, into it
+        for entry in box:
+            self._refuse(*entry, reason)
+        while self._room:
+            _, admitted = self._room.popleft()
+            if not admitted.done():
+                admitted.set_exception(self.refusal(reason))
+
+    def _refuse(self, envelope: Envelope, pending: Pending | None, reason: str) -> None:
+        if pending is not None:
+            pending.fail(self.refusal(reason))
+        else:
+            self.observer.dead(envelope, reason)
 
     def _drain(self) -> None:
         """Handle what waits."""

@@ -80,8 +80,8 @@ def publisher_of(release: Release) -> str:
     for found in distributions(name=release.distribution, path=where):
         fields: Any = found.metadata
         for field in _FIELDS if fields is not None else ():
-            if fields[field]:
-                return " ".join(str(fields[field]).split())
+            if fields.get(field):
+                return " ".join(str(fields.get(field)).split())
     return ""
 
 

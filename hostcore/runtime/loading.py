@@ -87,7 +87,7 @@ class Loader:
 
     async def prepare(
         self, record: Record, wish: Wish, described: Described, kept: Any = None, *, digest: str = "",
-        dropped: Callable[[Remains], object] = lambda _: None,
+        trusted: bool = False, dropped: Callable[[Remains], object] = lambda _: None,
     ) -> Copy:  # fmt: skip
         """Import a new copy of a module, check its hooks, and initialise it, beside whatever serves now.
 
@@ -97,6 +97,7 @@ class Loader:
             described: Its release and manifest.
             kept: What a generation before was made of, to be made again.
             digest: The digest of its release, whose files may be others by now.
+            trusted: It was trusted in the host's process and is moved out of it: it gets what it asks for.
             dropped: Called with what is left of a copy that was imported and could not be initialised.
 
         Raises:
@@ -108,7 +109,7 @@ class Loader:
         limits = limits.bounded(self._parts.policy.ceiling, usual_limits(self._parts.config))
         config = manifest.configure({**settings.config, **wish.config}, at=("modules", record.name, "config"))
         host = self._parts.permits.host_for(release, manifest, wish.isolation or settings.isolation)
-        permit = await self._parts.permits.admit(release, manifest, host, digest)
+        permit = await self._parts.permits.admit(release, manifest, host, digest, trusted=trusted)
         record.generations += 1
         copy = Copy(record.generations, wish, release, manifest, limits, host, permit)
         copy.instance = await self._host(host, release).load(self._job(copy, kept))

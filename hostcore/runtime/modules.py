@@ -191,6 +191,7 @@ class Modules:
             self._loader.activate(record, copy)
             record.on_demand = False
             record.signal(Signal.READY)
+            self.supervisor.forget(record)  # what a copy before did is not this one's
             self._checkpoints.follow(record)
             record.cell.resume()
             parts.histories[record.name].note(

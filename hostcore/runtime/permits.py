@@ -25,7 +25,7 @@ from hostcore.packages.identity import publisher_of, release_digest
 from hostcore.packages.locating import Release
 from hostcore.runtime.consents import Consent, Consents
 from hostcore.runtime.isolating import choose_host
-from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, Asker, Policy
+from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, TRUSTED, Asker, Bounds, Policy
 from hostcore.runtime.refusals import Refusals
 
 SET_UP = frozenset({"fs.read", "fs.write", "env", "spawn"})
@@ -34,11 +34,15 @@ log = logging.getLogger("hostcore")
 
 
 class Permit(NamedTuple):
-    """What a copy may do, why, and the digest of its release; "" if that was not needed."""
+    """What a copy may do, why, and the digest of its release; "" if that was not needed.
+
+    `trusted`: it runs in the host's process and may do everything, or did so before the host itself moved it out.
+    """
 
     grants: ModuleGrants
     trust: str
     digest: str = ""
+    trusted: bool = False
 
 
 class Verdict(NamedTuple):
@@ -138,7 +142,9 @@ class Permits:
 
     # --- loading -----------------------------------------------------------------------------------------------
 
-    async def admit(self, release: Release, manifest: Manifest, host: str, digest: str = "") -> Permit:
+    async def admit(
+        self, release: Release, manifest: Manifest, host: str, digest: str = "", *, trusted: bool = False
+    ) -> Permit:  # fmt: skip
         """Return what a copy of a release may do.
 
         Args:
@@ -146,6 +152,8 @@ class Permits:
             manifest: Its manifest.
             host: What runs it.
             digest: The release's digest, if its files may be others by now.
+            trusted: The same release was trusted in the host's process until now.  What it asks for is less than it
+                had, so that nobody has to agree.
 
         Raises:
             ConsentError: It asks for something that nobody has agreed to.
@@ -153,6 +161,8 @@ class Permits:
             LoadError: Its files cannot be read.
         """
         bounds = self.policy.bounds(self._asker(release), host, manifest.permissions)
+        if trusted and bounds.consent:
+            bounds = Bounds(TRUSTED, manifest.permissions)
         observed = self.policy.observes(release.name)
         grants = ModuleGrants(
             bounds.granted, everything=bounds.everything, module=release.name, asked=manifest.permissions,
@@ -166,7 +176,8 @@ class Permits:
                 raise refused(release.name, missing, manifest.permissions)
         if observed and is_confined(host):
             self._note_closed(grants, manifest.permissions)
-        return Permit(grants, OBSERVED if observed else bounds.trust, digest)
+        trusted = trusted or bounds.everything
+        return Permit(grants, OBSERVED if observed else bounds.trust, digest, trusted)
 
     def _settle(self, grants: ModuleGrants, version: str) -> tuple[Permission, ...]:
         """Give what was agreed to; return what nobody has decided."""

@@ -75,6 +75,7 @@ class Member:
         self.described: Described | None = None
         self.snapshot: Snapshot | None = None
         self.state: Any = None
+        self.trusted = False  # what was trusted in the host's process is moved out of it by the host
         self.draining = self.paused = self.stuck = False
         self.held_since = 0.0
         self.facts: dict[str, Any] = {
@@ -204,7 +205,7 @@ class Transaction:
             member.dropped = remains
 
         member.new = await self._loader.prepare(
-            member.record, member.wish, member.described, code, digest=digest, dropped=drop
+            member.record, member.wish, member.described, code, digest=digest, trusted=member.trusted, dropped=drop
         )
 
     async def _drain(self, member: Member, seconds: float) -> None:

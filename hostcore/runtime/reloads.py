@@ -160,10 +160,12 @@ class Reloads:
                 raise _replaced(name)
             wish = failed.wish.taken_from(None, orders.isolation)
             if orders.isolation is None:  # as if gone back to itself
-                again = Kept(failed.number, wish, failed.release, failed.manifest, failed.keep(), record.snapshot, {})
+                again = Kept(failed.number, wish, failed.release, failed.manifest, failed.keep(), record.snapshot, {},
+                             failed.permit.digest)  # fmt: skip
                 member = Member(record, wish, partial(_described, again), again)
             else:  # what one host keeps is of no use to another
                 member = Member(record, wish, lambda: (failed.release, failed.manifest))
+            member.trusted = failed.permit.trusted
             (report,) = await self._run([member], orders)
             return report
 
@@ -257,7 +259,7 @@ class Reloads:
         if self._closing or not record.kept:
             return
         choices = (StateFrom.CURRENT, StateFrom.LAST)
-        work = self._rollback(record.name, None, choices, f"probation: {reason}", failed=failed)
+        work = partial(self._rollback, record.name, None, choices, f"probation: {reason}", failed=failed)
         task = asyncio.Task(
             _quietly(work), loop=self._parts.bus.loop, name=f"hostcore:rollback {record.name}", context=Context()
         )
@@ -265,10 +267,10 @@ class Reloads:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _quietly(work: Coroutine[Any, Any, ReloadReport]) -> None:
-    """Await a rollback that nobody asked for: its report is an event; that it came too late is no error."""
+async def _quietly(work: Callable[[], Awaitable[ReloadReport]]) -> None:
+    """Do a rollback that nobody asked for: its report is an event; that it came too late is no error."""
     try:
-        await work
+        await work()
     except HostcoreError:
         return
 

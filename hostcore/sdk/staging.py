@@ -24,7 +24,13 @@ ENTRY = "hostcore_guest_entry"
 """The name of the generated module."""
 
 SHARED = (
-    "errors.py",
+    "errors/__init__.py",
+    "errors/base.py",
+    "errors/delivery.py",
+    "errors/denied.py",
+    "errors/hosts.py",
+    "errors/modules.py",
+    "errors/operating.py",
     "contract/__init__.py",
     "contract/context.py",
     "contract/permissions.py",

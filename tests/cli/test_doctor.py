@@ -111,6 +111,22 @@ def test_switched_off_parts_are_told(cli):
     assert (found["guard"]["status"], found["index"]["status"]) == ("note", "note")
 
 
+def test_the_policy_and_the_grants_are_looked_at(cli, tmp_path):
+    """What the policy comes to is told, a directory that it grants and is not there, and a file that is not safe."""
+    (cli.directory / "hostcore.toml").write_text("")
+    (cli.directory / "policy.toml").write_text(
+        f"observe = ['noisy']\nisolation = 'worker'\n[grants]\na = ['fs.read:{tmp_path}/none', 'fs.read:{tmp_path}']\n"
+    )
+    texts = [finding["text"] for finding in cli("doctor", "--json").json["findings"] if finding["about"] == "policy"]
+    assert len(texts) == 3
+    assert "'worker'" in texts[0] and "noisy" in texts[1] and texts[2].endswith(f"no directory {tmp_path}/none")
+    folder = state_dir() / "grants"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    done = cli("doctor", "--json")
+    assert "grants" in wrong(done) and "chmod 0700" in findings(done)["grants"]["hint"]
+
+
 def test_the_sandbox_of_workers(cli):
     """What can be enforced on workers here is told: the level, and each layer with what it does or why it does not."""
     found = findings(cli("doctor", "--json"))

@@ -143,6 +143,15 @@ def test_the_list_tells_who_has_what(cli: Cli, actor: Path, site: Path) -> None:
     assert (found["trust"], found["granted"], found["declined"]) == ("granted", ["kv"], ["bus.send:log.*"])
 
 
+def test_there_may_be_nothing_to_grant(cli: Cli, site: Path) -> None:
+    """A module that asks for nothing needs no consent, and none is written down."""
+    install(site, "echo", ACTOR)
+    assert cli("grant", "echo").out == "echo asks for nothing: there is nothing to grant\n"
+    assert cli("grant", "echo", "--json").json["granted"] == []
+    assert cli("grants", "--json").json == {"grants": []}
+    assert cli("grant", "echo", "kv", "--yes").code == 12
+
+
 def test_a_diff_tells_what_is_new(cli: Cli, actor: Path, site: Path) -> None:
     """Each permission is told with what it means, and whether the release before asked for it."""
     cli("grant", "actor", "--yes")

@@ -17,6 +17,7 @@ DENIES = {
     "contract/grants.py": "what a module lacks",
     "runtime/consents.py": "a file that others could have written",
     "runtime/isolating.py": "a host that the policy forbids",
+    "hosts/worker/host.py": "a machine whose sandbox is weaker than the policy demands",
     "runtime/permits.py": "what a release does not ask for",
     "guest/inside/ports.py": "in a guest, which the host refuses again",
 }

@@ -165,3 +165,13 @@ def test_whatever_is_public_is_global(address) -> None:
 def test_the_public_internet_is_public(address: str) -> None:
     """Ordinary servers' addresses are none of the kinds that are refused."""
     assert not_public(ip_address(address)) == ""
+
+
+async def test_a_host_that_is_revoked_is_refused_from_the_next_request_on() -> None:
+    """Grants that change while a module runs hold for its next connection."""
+    grants = ModuleGrants([Permission("net:api.example.org:443")], everything=False, module="m")
+    gate = Gate("m", grants, Names([PUBLIC]))
+    assert await gate.addresses("api.example.org", 443)
+    grants.change(())
+    with pytest.raises(EgressError, match="no permission"):
+        await gate.addresses("api.example.org", 443)

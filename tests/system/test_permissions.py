@@ -16,6 +16,7 @@ from system.support import running
 
 import hostcore
 from hostcore import errors
+from hostcore.runtime.reload import Orders
 
 ACTOR = """
 @hookimpl
@@ -308,6 +309,21 @@ async def test_what_is_set_up_beforehand_takes_a_new_copy(write: ModuleWriter, t
         assert "HC603" in change.reason
 
 
+async def test_a_guest_is_refused_at_once_too(guest) -> None:
+    """In the sandbox as in a worker, what was revoked is refused from the next check on."""
+    async with asking() as system:
+        source = guest("kv")
+        with pytest.raises(errors.ConsentError):
+            await system.load("asker", source=source)
+        await system.grant("asker")
+        await system.load("asker", source=source)
+        assert await system.request("asker", {"a": 1}, topic="kv") == {"a": 1}
+        assert (await system.revoke("asker", ["kv"])).effect == "at once"
+        with pytest.raises(errors.HostcoreError, match="has no permission 'kv'"):
+            await system.request("asker", {"a": 1}, topic="kv")
+        assert system.refusals("asker")[0].permission == "kv"
+
+
 async def test_a_copy_in_the_making_is_revoked_too(write: ModuleWriter, gate: Any) -> None:
     """What is revoked while a new copy is being made is not in its hands when it serves."""
     slow = ACTOR.replace("def initialize(self, context):", "async def initialize(self, context):").replace(
@@ -342,6 +358,22 @@ async def test_who_is_not_trusted_runs_where_the_policy_says(write: ModuleWriter
         assert caught.value.code == "HC604"
         report = await system.reload("echo", isolation="native")
         assert (report.rolled_back, report.code) == (True, "HC604")
+
+
+async def test_who_was_trusted_is_moved_without_asking(write: ModuleWriter) -> None:
+    """A native module that the host moves to a worker has what it asks for there: less than it had; also restarted."""
+    async with asking() as system:
+        await system.load("actor", source=write(ACTOR, "actor", manifest="permissions = ['kv']"))
+        assert await system.request("actor", "kv") == 1
+        _, modules = system._running()
+        for isolation, generation in (("worker", 2), (None, 3)):
+            copy = system.record("actor").copy
+            report = await modules.reloads.restart("actor", copy, Orders(why="moved", isolation=isolation))
+            assert not report.rolled_back, report.reason
+            info = system.modules["actor"]
+            assert (info.host, info.trust, info.generation) == ("worker", "trusted (policy)", generation)
+            assert await system.request("actor", ["kv", "clock"]) == [True, False]
+        assert (await system.reload("actor")).code == "HC603"
 
 
 async def test_who_is_observed_is_refused_nothing(write: ModuleWriter) -> None:

@@ -196,13 +196,18 @@ async def test_state_that_is_no_use(write: ModuleWriter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "comes_back"),
-    [("permanent", 0, True), ("transient", 3, True), ("transient", 0, False), ("temporary", 3, False)],
+    ("policy", "code", "comes_back", "by_host"),
+    [
+        ("permanent", 0, True, True),
+        ("transient", 3, True, False),
+        ("transient", 0, False, False),
+        ("temporary", 3, False, True),
+    ],
 )
-@pytest.mark.parametrize("by_host", [True, False], ids=["host", "manifest"])
 async def test_policies(write: ModuleWriter, policy: str, code: int, comes_back: bool, by_host: bool) -> None:
     """Whether a module comes back is for its manifest to say, or for the host's configuration."""
-    manifest = 'restart = { policy = "temporary" }' if by_host else f"restart = {{ policy = {policy!r} }}"
+    other = "temporary" if comes_back else "permanent"
+    manifest = f"restart = {{ policy = {(other if by_host else policy)!r} }}"
     modules = {"counter": {"restart": policy}} if by_host else {}
     async with timed(modules=modules) as (system, _, events):
         await system.load("counter", source=crashing(write, manifest=manifest), **WORKER)
@@ -243,3 +248,28 @@ async def test_nobody_else(write: ModuleWriter) -> None:
         assert await soon(system.request("other", topic="pid")) == before
         assert await count(system, "other") == [1, "1.0", 1]
         assert system.crashes("other") == []
+
+
+async def test_a_start_that_is_killed(write: ModuleWriter, tmp_path: Path) -> None:
+    """A process that is ended while it starts says nothing of the release: the start is tried again, with a wait."""
+    mark = tmp_path / "mark"
+    body = f"""
+    @hookimpl
+    def initialize(self, context):
+        if os.path.exists({str(mark)!r}):
+            os._exit(9)
+
+    @hookimpl
+    def handle_message(self, message):
+        return os.getpid()
+    """
+    async with timed() as (system, clock, _):
+        await system.load("counter", source=write(body, "counter", top="import os"), **WORKER)
+        mark.touch()
+        await kill(system)
+        await until(lambda: clock.waits)
+        assert [entry.kind for entry in system.crashes()] == ["died", "start"]
+        assert done(system) == ["restart at once", "restart in 0.1 s"]
+        mark.unlink()
+        clock.advance(0.1)
+        assert await count(system)

@@ -153,6 +153,7 @@ async def test_nothing_to_revive(write: ModuleWriter) -> None:
             await system.revive("counter", state="current")
 
 
+GATE = "permissions = ['cap:gate']"
 STARTS = """
 @hookimpl
 async def initialize(self, context):
@@ -170,7 +171,7 @@ async def test_a_restart_in_hand(write: ModuleWriter, tmp_path: Path, gate: Gate
     """A restart that does not end is called off for whoever wants something else."""
     mark = tmp_path / "mark"
     async with timed({"gate": gate}) as (system, _, _events):
-        source = write(STARTS.replace("MARK", repr(str(mark))), "counter", top="import os")
+        source = write(STARTS.replace("MARK", repr(str(mark))), "counter", top="import os", manifest=GATE)
         await system.load("counter", source=source, **WORKER)
         mark.touch()
         await kill(system)
@@ -195,7 +196,7 @@ async def test_a_crash_during_a_reload(write: ModuleWriter, tmp_path: Path, gate
         body = "@hookimpl\nasync def initialize(self, context):\n    await context.invoke('gate', 'wait')\n"
         body += "@hookimpl\ndef restore_state(self, state):\n    self.state = state\n"
         body += "@hookimpl\ndef handle_message(self):\n    return self.state\n"
-        source = write(body, "counter", version="2.0")
+        source = write(body, "counter", version="2.0", manifest=GATE)
         reloading = asyncio.ensure_future(system.reload("counter", source=source, strict=True))
         await soon(gate.arrived.wait())
         await kill(system)

@@ -161,18 +161,31 @@ async def blocking(system: hostcore.ModuleSystem, write: ModuleWriter, *, movabl
 
 
 async def test_a_module_that_holds_the_loop(write: ModuleWriter) -> None:
-    """It rests for as long as it held the loop; what is sent to it waits meanwhile, and the others go on."""
+    """One that holds the loop again rests for as long as it did before; what is sent to it waits meanwhile."""
     async with timed(blocked_after=0.02) as (system, clock, events):
         await blocking(system, write)
-        assert await system.request("counter", topic="block") == [True, 1]
+        await system.request("counter", topic="block")
         told = await next_event(events, "hostcore.handler.blocked", module="counter")
+        assert clock.waits == []
+        assert await system.request("counter", topic="block") == [True, 2]
         (rest,) = clock.waits
         assert rest == pytest.approx(told["milliseconds"] / 1000, abs=1e-3)
         asking = asyncio.ensure_future(system.request("counter"))
         await asyncio.sleep(0)
         assert (asking.done(), state_of(system)) == (False, "running")
-        clock.advance(rest)
-        assert await soon(asking) == [True, 2]
+        clock.advance(rest + 0.001)
+        assert await soon(asking) == [True, 3]
+
+
+async def test_a_module_that_holds_the_loop_now_and_then(write: ModuleWriter) -> None:
+    """What a module was quiet for since it last held the loop counts as rest."""
+    async with timed(blocked_after=0.02) as (system, clock, events):
+        await blocking(system, write)
+        for _ in range(3):
+            await system.request("counter", topic="block")
+            await next_event(events, "hostcore.handler.blocked", module="counter")
+            assert clock.waits == []
+            clock.advance(20)
 
 
 async def test_no_rest(write: ModuleWriter) -> None:
@@ -180,7 +193,8 @@ async def test_no_rest(write: ModuleWriter) -> None:
     for factor in (0, 2.5):
         async with timed(blocked_after=0.02, supervision={"throttle": factor}) as (system, clock, events):
             await blocking(system, write)
-            await system.request("counter", topic="block")
+            for _ in range(2):
+                await system.request("counter", topic="block")
             told = await next_event(events, "hostcore.handler.blocked", module="counter")
             rests = [pytest.approx(factor * told["milliseconds"] / 1000, abs=1e-3)] if factor else []
             assert clock.waits == rests
@@ -190,22 +204,24 @@ async def test_a_reload_of_what_rests(write: ModuleWriter) -> None:
     """A module can be reloaded and unloaded while it rests; its rest goes on."""
     async with timed(blocked_after=0.02) as (system, clock, _):
         await blocking(system, write)
-        await system.request("counter", topic="block")
+        for _ in range(2):
+            await system.request("counter", topic="block")
         await system.reload("counter", strict=True)
         asking = asyncio.ensure_future(system.request("counter"))
         await asyncio.sleep(0)
         assert not asking.done()
-        clock.advance(1)
-        assert await soon(asking) == [True, 2]
-        await system.request("counter", topic="block")
+        clock.advance(20)
+        assert await soon(asking) == [True, 3]
+        for _ in range(2):
+            await soon(system.request("counter", topic="block"))
         await system.unload("counter")
         clock.advance(1)
 
 
 async def strike(system: hostcore.ModuleSystem, clock: Any) -> None:
-    """Have the module hold the loop, and let it rest."""
+    """Have the module hold the loop, and let it rest; the strikes come half a second apart."""
     await soon(system.request("counter", topic="block"))
-    clock.advance(1)
+    clock.advance(0.5)
 
 
 async def test_strikes(write: ModuleWriter) -> None:

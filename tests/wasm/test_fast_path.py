@@ -94,7 +94,7 @@ async def test_a_guest_that_waits_in_its_start_is_given_up_on(tmp_path: Path) ->
     text = asking("timers.sleep", "1000000", function='(func (export "_initialize")', result="")
     source.write_bytes(wasm(text))
     (tmp_path / "module.toml").write_text('[g]\npermissions = ["clock"]\n')
-    async with hostcore.ModuleSystem({"load_timeout": "200ms"}) as system:
+    async with hostcore.ModuleSystem({"load_timeout": "200ms", "policy": {"default": "allow"}}) as system:
         for _ in range(2):
             with pytest.raises(errors.LoadError) as caught:
                 await system.load("g", source=source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,9 @@ from worker.puppet import EVERYTHING, PUPPET, is_alive, pid_of, run
 import hostcore
 from hostcore import errors
 from hostcore.hosts.base import Crash
+from hostcore.hosts.worker import messages
+from hostcore.hosts.worker.frames import CALL, CANCEL, Frame, pack
+from hostcore.messaging import wire
 
 
 @pytest.fixture
@@ -213,3 +217,35 @@ async def test_no_fork_without_grant(puppet: hostcore.ModuleSystem) -> None:
     for code in ("import os\nos.fork()", "import subprocess\nsubprocess.run(['/bin/true'])"):
         with pytest.raises(errors.HookError, match=r"PermissionError|BlockingIOError"):
             await run(puppet, code)
+
+
+async def test_what_had_just_been_asked_for(puppet: hostcore.ModuleSystem) -> None:
+    """What a worker has asked for in the very moment in which it goes is dropped, and nothing complains of it."""
+    instance = puppet.record("puppet").copy.instance
+    desk, link = instance._desk, instance._process.link
+    asked = {
+        "request": messages.Asked("echo", "asked", "", b"\x01", ""),
+        "send": messages.Asked("echo", "asked", "", b"\x01", ""),
+        "invoke": messages.Invoked("gate", "wait", b"\x80"),
+    }
+    cell = puppet.record("echo").cell
+    cell.capacity = 0  # so that a send has to wait
+    for number, (name, body) in enumerate(asked.items()):
+        desk.called(link, Frame(CALL, number, name, messages.encode(body), 1.0))
+    tasks = list(desk._tasks.values())
+    assert len(tasks) == len(asked)
+    desk.close()
+    await soon(asyncio.wait(tasks))
+    assert all(task.cancelled() for task in tasks)
+    gc.collect()
+
+
+async def test_a_hook_called_and_cancelled(puppet: hostcore.ModuleSystem) -> None:
+    """A hook whose call is taken back in the same moment is not called, and the worker complains of nothing."""
+    instance = puppet.record("puppet").copy.instance
+    link, tail = instance._process.link, instance._process.tail
+    told = messages.encode(messages.Hook("get_state", wire.encode_raw({})))
+    link._transport.write(pack(Frame(CALL, 10**6, "hook", told, 5.0)) + pack(Frame(CANCEL, 10**6)))  # one piece
+    await run(puppet, "import sys\nawait asyncio.sleep(0.001)\nprint('mark', file=sys.stderr)")
+    await until(lambda: "mark" in tail.lines())
+    assert not [line for line in tail.lines() if "never awaited" in line]

@@ -225,7 +225,11 @@ class Worker:
     def _begin(self, frame: Frame, work: Coroutine[Any, Any, bytes]) -> None:
         task = self.loop.create_task(self._answer(frame.number, work))
         self._tasks[frame.number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(frame.number, None))
+        task.add_done_callback(lambda _: self._done(frame.number, work))
+
+    def _done(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
+        work.close()  # a task that was cancelled before its first step has not touched it
+        self._tasks.pop(number, None)
 
     async def _answer(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
         try:
@@ -255,7 +259,9 @@ class Worker:
         told = self._read_load(frame.body)
         self._message_limit = told.message_limit
         send_logs(self.link, told.log_level)
-        grants = ModuleGrants(map(Permission, told.granted), everything=False, module=told.release.name)
+        grants = ModuleGrants(
+            map(Permission, told.granted), everything=False, module=told.release.name, observed=told.observed
+        )
         job = Job(
             release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,

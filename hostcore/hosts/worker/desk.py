@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 import socket
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from contextvars import Context as Variables
 from typing import Any, Protocol, cast
 
@@ -30,6 +30,8 @@ MOST = 1024
 """How many of a worker's requests may be out before it is not read from."""
 MOST_BYTES = 64 * 1024**2
 """How many bytes they may have together."""
+Work = Coroutine[Any, Any, tuple[str, bytes] | None]
+"""What a request waits for: the answer, a name and a body, or None for an empty one."""
 _MISSING = object()
 _read_asked = messages.reader(messages.Asked).decode
 _read_invoked = messages.reader(messages.Invoked).decode
@@ -92,16 +94,17 @@ class Desk:
             if work is None:
                 link.reply(frame.number, b"")
             else:
-                self._go_on(link, frame, self._answer(link, frame.number, work), variables)
+                self._go_on(link, frame, work, variables)
 
-    def _go_on(self, link: Link, frame: Frame, work: Coroutine[Any, Any, None], variables: Variables) -> None:
-        task = self._loop.create_task(work, context=variables)
+    def _go_on(self, link: Link, frame: Frame, work: Work, variables: Variables) -> None:
+        task = self._loop.create_task(self._answer(link, frame.number, work), context=variables)
         self._tasks[frame.number] = task
         self._bytes += len(frame.body)
         self._bound(link)
-        task.add_done_callback(lambda _: self._done(link, frame.number, len(frame.body)))
+        task.add_done_callback(lambda _: self._done(link, frame.number, len(frame.body), work))
 
-    def _done(self, link: Link, number: int, size: int) -> None:
+    def _done(self, link: Link, number: int, size: int, work: Work) -> None:
+        work.close()  # a task that was cancelled before its first step has not touched it
         self._tasks.pop(number, None)
         self._bytes -= size
         self._bound(link)
@@ -115,15 +118,15 @@ class Desk:
             else:
                 link.release()
 
-    async def _answer(self, link: Link, number: int, work: Awaitable[tuple[str, bytes]]) -> None:
+    async def _answer(self, link: Link, number: int, work: Work) -> None:
         try:
-            name, body = await work
+            name, body = await work or ("", b"")
         except HostcoreError as exc:
             link.fail(number, carried(exc))
         else:
             link.reply(number, body, name)
 
-    def _begin(self, frame: Frame) -> Awaitable[tuple[str, bytes]] | None:
+    def _begin(self, frame: Frame) -> Work | None:
         """Do what is asked for; return what it waits for, or None if it is done."""
         ports = self._ports()
         if frame.name == "invoke":
@@ -137,7 +140,7 @@ class Desk:
             return ports.forward(asked.target, payload, topic=asked.topic, timeout=timeout)
         if frame.name == "send":
             waiting = ports.send(asked.target, payload, topic=asked.topic)
-            return _sent(waiting) if inspect.iscoroutine(waiting) else None
+            return waiting if inspect.iscoroutine(waiting) else None
         if frame.name == "publish":
             ports.publish(asked.topic, payload)
             return None
@@ -215,8 +218,3 @@ class Desk:
 
 async def _invoke(ports: Ports, invoked: messages.Invoked, arguments: dict[str, Any]) -> tuple[str, bytes]:
     return "", wire.encode_raw(await ports.invoke(invoked.capability, invoked.operation, arguments))
-
-
-async def _sent(waiting: Awaitable[None]) -> tuple[str, bytes]:
-    await waiting
-    return "", b""

@@ -132,7 +132,7 @@ class WorkerHost:
             release=job.release, number=job.number, limits=limits, hook_time=job.hook_time, load_time=job.load_time,
             message_limit=job.message_limit, third_party=dict(job.third_party), state_version=job.state_version,
             host=self.inside, kept=job.kept or b"", log_level=log.getEffectiveLevel(),
-            granted=[str(permission) for permission in job.grants.granted],
+            granted=[str(permission) for permission in job.grants.granted], observed=job.grants.observed,
             config=self._inside_config(job),
         )  # fmt: skip
 

@@ -246,7 +246,7 @@ class WorkerInstance:
 
     def _ended(self, ended: asyncio.Future[End]) -> None:
         """Take note that the process has ended, and tell of it, unless it was to."""
-        if self._closed or ended.cancelled():
+        if self._closed or self._error is not None or ended.cancelled():
             return
         error = self._error = self._error_for(ended.result())
         kind = "limit" if self._over_limit else "hung" if self._verdict else "died"
@@ -275,6 +275,7 @@ class WorkerInstance:
         ended = self._process.ended
         if not ended.done():
             await asyncio.wait({ended})
+        self._ended(ended)  # first of all: what is in hand is not to fail before its crash is known
         if self._error is None:
             self._error = self._error_for(ended.result())
         return self._error

@@ -33,6 +33,7 @@ class Load(msgspec.Struct, array_like=True):
     kept: bytes
     log_level: int
     granted: list[str]
+    observed: bool
     config: dict[str, Any]
 
 

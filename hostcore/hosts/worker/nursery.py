@@ -95,6 +95,10 @@ class Nursery:
             raise _failed(f"it was not forked within {self._seconds:.3g} s") from None
         except OSError as exc:
             raise _failed(f"its parent cannot be asked ({exc.strerror})") from None
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                os.close(future.result().handle)  # it was born in this very moment, and nobody takes it
+            raise
         finally:
             self._forks.pop(token, None)
         return born

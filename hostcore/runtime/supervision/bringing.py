@@ -70,13 +70,13 @@ class Bringing:
         return report
 
     def _did_not_start(self, care: Care, copy: Copy, report: ReloadReport) -> None:
-        """Climb: what could not be started once need not be tried again."""
+        """Go on after a start that failed; mostly higher up, for what does not load need not be tried again."""
         record = care.record
         record.error = HostError(f"it crashed and could not be started again: {report.reason}")
-        step = self._judge.judge_start(care, copy)
+        step = self._judge.judge_start(care, copy, report.code)
         self._log.add(CrashEntry(
             module=record.name, when=time.time(), version=report.new_version, generation=report.new_generation,
-            host=copy.host, kind="start", hook=report.phase, code=record.error.code, error=report.reason,
+            host=copy.host, kind="start", hook=report.phase, code=report.code or record.error.code, error=report.reason,
             traceback=report.traceback, done=said(step),
         ))  # fmt: skip
         self.take(care, step)

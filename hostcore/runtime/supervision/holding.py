@@ -1,8 +1,8 @@
 """Native modules that hold the event loop, which all share.
 
-One that held it for too long rests for as long (`throttle` times as long): so its share of the loop is bounded, and the
-others get theirs.  One that did so again and again moves to a process of its own, where it holds nobody up, if the
-configuration says so and it can run there.  One whose handler ignores its cancellation again and again has hung.
+One that never stops holding it rests in between (`resting`).  One that did so again and again moves to a process of its
+own, where it holds nobody up, if the configuration says so and it can run there.  One whose handler ignores its
+cancellation again and again has hung.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ from hostcore.runtime.registry import Copy, Record
 from hostcore.runtime.reload import Orders
 from hostcore.runtime.reloads import Reloads
 from hostcore.runtime.supervision.judging import STRONGER, can_move
+from hostcore.runtime.supervision.resting import Debt, after_holding
 from hostcore.runtime.supervision.timing import Timing
-
-LONGEST_REST = 10.0
-"""Seconds; a module that held the loop for longer has been in the way enough, and so have its callers waited."""
 
 
 class Holding:
@@ -38,6 +36,7 @@ class Holding:
     ) -> None:
         self._parts, self._reloads, self._timing, self._hung = parts, reloads, timing, hung
         self._config = parts.config.supervision
+        self._debts: dict[str, Debt] = {}
         self._strikes: dict[str, deque[float]] = {}
         self._ignored: dict[str, tuple[str, int]] = {}  # name -> message, how often its handler ignored a cancellation
         self._moving: dict[str, asyncio.Task[None]] = {}
@@ -52,13 +51,14 @@ class Holding:
         record = registry.record(name) if name in registry else None
         if record is None or record.cell is None or record.copy is None or record.copy.host != "native":
             return
-        self._rest(record.cell, seconds)
+        self._rest(name, record.cell, seconds)
         wanted = self._config.move_blocking
         if wanted and self._count(name) >= wanted and record.state is State.RUNNING:
             self._move(record, record.copy)
 
-    def _rest(self, cell: Cell, seconds: float) -> None:
-        rest = min(seconds * self._config.throttle, LONGEST_REST)
+    def _rest(self, name: str, cell: Cell, seconds: float) -> None:
+        now, debt = self._timing.now(), self._debts.get(name, Debt())
+        rest, self._debts[name] = after_holding(debt, now - seconds, now, self._config.throttle)
         if rest > 0:
             cell.hold()
             self._timing.later(rest, cell.resume)
@@ -119,7 +119,7 @@ class Holding:
 
     def forget(self, name: str) -> None:
         """Hear that a module has been unloaded."""
-        for known in (self._strikes, self._ignored, self._unmovable):
+        for known in (self._debts, self._strikes, self._ignored, self._unmovable):
             known.pop(name, None)
 
     async def close(self) -> None:

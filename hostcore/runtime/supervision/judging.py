@@ -17,6 +17,9 @@ from hostcore.runtime.supervision.timing import Timing
 STRONGER = {"native": "worker", "wasm": "wasm+worker"}
 """Host -> the one that a module is moved to when nothing else helps."""
 
+_PERHAPS = frozenset({"HC501", "HC513"})
+"""The errors of a start that are not about the release: its process was ended, or could not be started."""
+
 
 class Judge:
     """Judges crashes under one configuration."""
@@ -41,21 +44,23 @@ class Judge:
         if not self._config.enabled or policy == "temporary" or (policy == "transient" and ended_well(crash)):
             return None
         healthy = care.ran_for() >= self._config.stable or (revives and care.well() > care.answered)
-        return self._next(care, copy, healthy=healthy, hopeless=False)
+        # A trap is contained: in a process of its own the guest would trap again.
+        ways = self._ways(care.record, copy, movable=crash.kind != "trapped")
+        return self._next(care, ways, healthy=healthy, hopeless=False)
 
-    def judge_start(self, care: Care, copy: Copy) -> Step:
-        """Return what to do about a new copy that did not come up."""
-        return self._next(care, copy, healthy=False, hopeless=True)
+    def judge_start(self, care: Care, copy: Copy, code: str) -> Step:
+        """Return what to do about a new copy that did not come up; `code` is that of the error."""
+        return self._next(care, self._ways(care.record, copy), healthy=False, hopeless=code not in _PERHAPS)
 
-    def _next(self, care: Care, copy: Copy, *, healthy: bool, hopeless: bool) -> Step:
-        ways, chance = self._ways(care.record, copy), self._timing.chance()
+    def _next(self, care: Care, ways: Collection[Rung], *, healthy: bool, hopeless: bool) -> Step:
+        chance = self._timing.chance()
         return after_failure(care.standing, self._rules, ways, healthy=healthy, hopeless=hopeless, chance=chance)
 
-    def _ways(self, record: Record, copy: Copy) -> Collection[Rung]:
+    def _ways(self, record: Record, copy: Copy, *, movable: bool = True) -> Collection[Rung]:
         ways = set()
         if self._config.rollback and record.kept:
             ways.add(Rung.ROLLBACK)
-        if self._config.demote and can_move(copy):
+        if self._config.demote and movable and can_move(copy):
             ways.add(Rung.DEMOTE)
         return ways
 

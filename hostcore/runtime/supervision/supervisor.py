@@ -52,10 +52,13 @@ class Supervisor:
     def crashed(self, record: Record, copy: Copy, crash: Crash) -> None:
         """Hear of a crash of a copy that serves, or did until now.  It suspends nobody, and calls no module's code."""
         cell = record.cell
-        if self._closing or record.copy is not copy or record.down or cell is None or copy.instance is None:
+        if record.copy is not copy or record.down or cell is None or copy.instance is None:
             return
         if crash.message:
             cell.lose(crash.message)
+        if self._closing:
+            cell.hold()  # nothing is there to handle what waits: it is refused when its turn to be unloaded comes
+            return
         care, revives = self._care(record), copy.instance.revives
         chosen = self._loader.settings(record.name).restart
         step = self._judge.judge(care, copy, crash, chosen, revives=revives)
@@ -190,7 +193,7 @@ class Supervisor:
             return await self._reloads.restart(record.name, copy, Orders(state, "revived", "restart"))
 
     def forget(self, record: Record) -> None:
-        """Hear that a module has been unloaded."""
+        """Hear that a module has been unloaded, or loaded anew."""
         care = self._cares.pop(record.name, None)
         if care is not None:
             care.done()
