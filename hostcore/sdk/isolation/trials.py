@@ -117,6 +117,8 @@ async def _error_of(asking: Any) -> HostcoreError:
 async def is_limited(ring: Ring, attack: Attack) -> str:
     """The kernel holds its process to the memory that its manifest and configuration say."""
     await ring.load(attack)
+    if not ring.pid and attack.isolation.startswith("wasm"):
+        raise Untried("its memory is a guest's own, which the sandbox of guests bounds")
     _needs_process(ring, "limit")
     copy = ring.system.record(attack.module).copy
     most = copy.limits.memory if copy is not None else None
