@@ -23,6 +23,7 @@ from hostcore.errors import HostcoreError
 from hostcore.sdk.isolation import processes
 from hostcore.sdk.isolation.attacks import ATTACKS, LIMITS
 from hostcore.sdk.isolation.bait import Bait
+from hostcore.sdk.isolation.guests import write_guest
 from hostcore.sdk.isolation.places import PROJECTS, Trial, attack_config, trial_config
 from hostcore.sdk.isolation.ring import BYSTANDERS, TARGET, Attack, Lines, Ring, Subject
 from hostcore.sdk.isolation.rows import Row
@@ -83,8 +84,8 @@ async def _run(order: Order, say: Say) -> None:
     whom = Subject(str(PROJECTS / "hostile"), LIMITS) if trial is None else subject(trial)
     try:
         async with ModuleSystem(config) as system:
-            ring = Ring(system, bait, lines, whom, quick=order.quick)
-            attacks = await _prepare(system, ring, trial)
+            ring = Ring(system, bait, lines, whom, folder, quick=order.quick)
+            attacks = await _prepare(system, ring, trial, order.folder)
             for name in order.attacks:
                 say(Said(begins=name))
                 say(Said(row=await ring.run(attacks[name])))
@@ -94,7 +95,7 @@ async def _run(order: Order, say: Say) -> None:
         bait.close()
 
 
-async def _prepare(system: ModuleSystem, ring: Ring, trial: Trial | None) -> Mapping[str, Attack]:
+async def _prepare(system: ModuleSystem, ring: Ring, trial: Trial | None, folder: str) -> Mapping[str, Attack]:
     """Load the bystanders, have all that comes up late come up before anything is measured; return the attacks."""
     for kind, name in [*BYSTANDERS.items(), ("native", TARGET)]:
         await system.load(name, source=PROJECTS / "bystander", isolation=kind)
@@ -107,6 +108,8 @@ async def _prepare(system: ModuleSystem, ring: Ring, trial: Trial | None) -> Map
             await system.load("hostile", source=PROJECTS / "hostile", isolation=isolation)
             await system.reload("hostile", strict=True)
             await system.unload("hostile")
+        await system.load("hostile", source=write_guest("wasm-trap", Path(folder)), isolation="wasm")
+        await system.unload("hostile")
         attacks: Mapping[str, Attack] = ATTACKS
     else:
         info = await system.load(

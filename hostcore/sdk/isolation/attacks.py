@@ -32,6 +32,10 @@ _SLOW: Final = {"handle_message": "5s"}
 _DIED, _LIMIT, _RAISED, _OVERRAN = "HC501", "HC503", "HC302", "HC303"
 
 
+def _guest(name: str, tried: str, *codes: str) -> Attack:
+    return Attack(name, tried, ends(*codes), isolation="wasm", limits={"memory": "64MiB"})
+
+
 def _native(name: str, tried: str, play: Any, **rest: Any) -> Attack:
     return Attack(name, tried, play, isolation="native", **rest)
 
@@ -114,6 +118,14 @@ FORGERIES: Final = (
     Attack("forge-ready", "says what only the host may say", harmless("HC511", _DIED)),
     Attack("forge-flood", "asks without end, reads no answer", harmless("HC511", _DIED, _OVERRAN), limits=_SLOW),
 )  # fmt: skip
+GUESTS: Final = (
+    _guest("wasm-loop", "a guest loops for ever", _OVERRAN),
+    _guest("wasm-copy", "it fills memory for ever", _OVERRAN),
+    _guest("wasm-trap", "it traps", "HC502"),
+    _guest("wasm-stack", "it calls itself without end", "HC506"),
+    _guest("wasm-memory", "it takes memory until there is none", "HC504", "HC502"),
+    _guest("wasm-pointer", "its reply lies outside of its memory", "HC502"),
+)
 SPOILS: Final = (
     Attack("state-object", "gives a state that is no data", not_replaced("HC351"), in_hook="get_state: state-object"),
     Attack("state-large", "gives a state of 8 MB, 1 allowed", not_replaced("HC321"), limits={"state": "1MiB"},
@@ -132,7 +144,7 @@ SPOILS: Final = (
 )  # fmt: skip
 GROUPS: Final = {
     "crash": CRASHES, "hang": HANGS, "leak": LEAKS, "flood": FLOODS, "use-up": APPETITE, "reach": REACH,
-    "forge": FORGERIES, "state": SPOILS,
+    "forge": FORGERIES, "state": SPOILS, "guest": GUESTS,
 }  # fmt: skip
 """Name of a group -> its attacks."""
 ATTACKS: Final = {attack.name: attack for group in GROUPS.values() for attack in group}

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hostcore.errors import HostcoreError, UnknownModuleError
 from hostcore.sdk.isolation import processes
+from hostcore.sdk.isolation.guests import write_guest
 from hostcore.sdk.isolation.rows import CONTAINED, THROUGH, UNTRIED, Latency, Row
 from hostcore.sdk.isolation.steady import Steady
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hostcore.sdk.isolation.bait import Bait
     from hostcore.system import ModuleSystem
 
@@ -113,11 +116,12 @@ class Ring:
     """
 
     def __init__(
-        self, system: ModuleSystem, bait: Bait, lines: Lines, subject: Subject, *, quick: bool = False
+        self, system: ModuleSystem, bait: Bait, lines: Lines, subject: Subject, folder: Path, *,
+        quick: bool = False,
     ) -> None:  # fmt: skip
         self.system, self.bait, self.lines, self.quick = system, bait, lines, quick
         self.pid = self.base = 0
-        self._subject = subject
+        self._subject, self._folder = subject, folder
         self._known: dict[int, str] = {}
         self._siblings = 0
         self._replies: list[str] = []
@@ -132,8 +136,10 @@ class Ring:
     async def load(self, attack: Attack) -> None:
         """Load the module that the attack is about."""
         subject = self._subject
+        guest = subject.obeys and attack.isolation.startswith("wasm")
+        source = write_guest(attack.name, self._folder) if guest else subject.source
         info = await self.system.load(
-            attack.module, source=subject.source, isolation=attack.isolation if subject.obeys else subject.isolation,
+            attack.module, source=source, isolation=attack.isolation if subject.obeys else subject.isolation,
             config={"in_hook": attack.in_hook} if subject.obeys else subject.options,
             limits={**subject.limits, **attack.limits},
         )  # fmt: skip
