@@ -96,7 +96,8 @@ class Crash(NamedTuple):
     """An instance that is gone although nobody closed it.
 
     `kind` is "died" (its process ended), "trapped" (a guest), "hung" (it did not end when its time was up) or "limit".
-    `hook`, `topic` and `message` tell what it was doing, each "" if nothing; `message` is the id.
+    `hook`, `topic` and `message` tell what it was doing, each "" if nothing; `message` is the id.  `revived`: what
+    crashed is replaced by the instance itself, as it is by one that `revives`.
     """
 
     kind: str
@@ -104,6 +105,7 @@ class Crash(NamedTuple):
     hook: str = ""
     topic: str = ""
     message: str = ""
+    revived: bool = False
 
 
 class HostedInstance(Instance, Protocol):

@@ -8,6 +8,7 @@ The file appears in its place only when it is whole, so a build that fails or is
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import tempfile
 import time
@@ -95,7 +96,7 @@ def _build(release: Release, table: dict[str, Any], output: Path | None, progres
         stage = staging.lay_out(Path(folder), release, include)
         if requirements:
             progress(release.name, f"fetching {', '.join(requirements)}")
-            dependencies.fetch(release.name, requirements, stage.deps)
+            dependencies.fetch(release.name, requirements, stage.deps, functools.partial(progress, release.name))
         progress(release.name, "making the component; this takes some 15 s")
         left_out = componentizing.componentize(release.name, stage, file)
         size = file.stat().st_size

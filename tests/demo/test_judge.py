@@ -19,7 +19,7 @@ def good() -> Outcome:
         reload=ReloadReport(module="parser", old_generation=1, new_generation=2, old_version="1", new_version="2"),
         counts=Counts(before={"files": 4}, after={"files": 6, "new": 1}, end={"files": 10, "new": 9}),
         grumpy=Contained(module="grumpy", messages=11, failed=11, reported=11),
-        statistics={"files": 10}, code="class Found: ...\n", modules={}, lost=[],
+        statistics={"files": 10}, code="class Found: ...\n", modules={}, hosts={}, lost=[],
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,64 @@ def test_a_dependency_of_machine_code(index, tmp_path, tag):
         dependencies.fetch("counter", ["acme-fast"], tmp_path / "deps")
     assert (caught.value.code, caught.value.module) == ("HC221", "counter")
     assert 'sys_platform != "wasi"' in caught.value.hint
+
+
+BACKEND = """
+import os, subprocess, zipfile
+
+INFO = "acme_fast-1.5.dist-info/"
+FILES = {{"acme_fast.py": "", INFO + "METADATA": "Metadata-Version: 2.1\\nName: acme-fast\\nVersion: 1.5\\n",
+          INFO + "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {tag}\\n", INFO + "RECORD": ""}}
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    if subprocess.call([os.environ.get("CC", "true"), "acme_fast.c"]) == 0 or {stubborn}:
+        FILES["_acme_fast.so"] = "machine code"
+    name = "acme_fast-1.5-{tag}.whl"
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as archive:
+        for file, text in FILES.items():
+            archive.writestr(file, text)
+    return name
+"""
+
+
+def write_source(index: Path, *, tag: str = "py3-none-any", stubborn: bool = False) -> None:
+    """Write the source of acme-fast 1.5, which compiles a part of itself where there is a compiler."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": BACKEND.format(tag=tag, stubborn=stubborn),
+        "PKG-INFO": "Metadata-Version: 2.1\nName: acme-fast\nVersion: 1.5\n",
+    }
+    with tarfile.open(index / "acme_fast-1.5.tar.gz", "w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"acme_fast-1.5/{name}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("releases", [["1.0"], ["1.0", "1.1"]])
+def test_a_dependency_that_can_do_without_machine_code(index, tmp_path, releases):
+    """Where there are wheels for machines only, a pure one is built from source; here, of a dependency's dependency."""
+    write_wheel(index / "acme_fast-1.5-cp314-cp314-linux_x86_64.whl", {"_acme_fast.so": ""}, name="acme-fast",
+                version="1.5", tag="cp314-cp314-linux_x86_64")  # fmt: skip
+    write_source(index, tag="cp313-cp313-linux_x86_64")
+    for version in releases:
+        text = f"Metadata-Version: 2.1\nName: acme-base\nVersion: {version}\nRequires-Dist: acme-fast <2,>=1\n"
+        metadata = {f"acme_base-{version}.dist-info/METADATA": text}
+        write_wheel(index / f"acme_base-{version}-py3-none-any.whl", metadata, name="acme-base", version=version)
+    told = []
+    dependencies.fetch("counter", ["acme-base"], tmp_path / "deps", told.append)
+    assert told == ["building a pure wheel of acme-fast from its source"]
+    assert (tmp_path / "deps" / "acme_fast.py").is_file()
+    assert not list((tmp_path / "deps").glob("*.so"))
+
+
+@pytest.mark.parametrize(("stubborn", "asked"), [(True, "acme-fast"), (False, "acme-fast>=2")])
+def test_a_source_that_is_of_no_use(index, tmp_path, stubborn, asked):
+    """A source that gives machine code all the same, or is of another version, is refused as if it were not there."""
+    write_source(index, stubborn=stubborn)
+    with pytest.raises(BuildError, match=f"{asked!r} has no wheel of pure Python.*none can be built") as caught:
+        dependencies.fetch("counter", [asked], tmp_path / "deps")
+    assert caught.value.code == "HC221"
 
 
 def test_nothing_to_fetch(tmp_path, monkeypatch):

@@ -18,6 +18,8 @@ from hostcore.sdk import building, componentizing, dependencies, staging
 
 ROOT = Path(__file__).parents[2]
 CONFORMANCE = ROOT / "tests" / "guests" / "python"
+CODE = (".py", ".toml", ".jinja")
+"""What of a project goes into its component."""
 
 
 def python_guest(project: Path, module: str) -> Path:
@@ -37,7 +39,7 @@ def keep_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _key(project: Path) -> str:
     tools = [Path(it.__file__) for it in (building, componentizing, dependencies, staging)]
-    parts = {path: path.relative_to(project).parts for path in project.rglob("*") if path.suffix in (".py", ".toml")}
+    parts = {path: path.relative_to(project).parts for path in project.rglob("*") if path.suffix in CODE}
     own = [path for path in parts if "tests" not in parts[path]]
     files = [*staging.sources_of_inside().values(), *tools, *own, guest.interface_dir() / "hostcore-module.wit"]
     digest = hashlib.sha256(version("componentize-py").encode())

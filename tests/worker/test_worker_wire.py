@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.modules import ECHO, ModuleWriter
 from system.support import Notes, soon, until
-from worker.puppet import EVERYTHING, PUPPET, run
+from worker.puppet import EVERYTHING, LINK, PUPPET, run
 
 import hostcore
 from hostcore import errors
@@ -101,11 +101,6 @@ def test_forged_error() -> None:
     assert "\x1b" not in str(again)
 
 
-LINK = """
-import gc
-link = next(o for o in gc.get_objects() if type(o).__name__ == "Link")
-raw = link._transport.get_extra_info("socket")
-"""
 ATTACKS = {
     "garbage": "link._transport.write(b'\\xff' * 100)",
     "a giant frame": "link._transport.write(b'\\xff\\xff\\xff\\x7f')",

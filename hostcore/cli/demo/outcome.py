@@ -96,6 +96,8 @@ class Outcome(msgspec.Struct, kw_only=True):
         complete: Whether every file had its turn before the time was up.
         rounds: How often each file was sent, on average.
         messages: How many messages all modules handled.
+        modules: Each module's version.
+        hosts: What each module runs in, as in "native" or "worker".
         statistics: The summary of the module `stats`, which counts every round.
         code: What the module `synthesis` rendered.
         seconds: How long it all took.
@@ -116,6 +118,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     statistics: dict[str, Any]
     code: str
     modules: dict[str, str]
+    hosts: dict[str, str]
     lost: list[str]
     seconds: float = 0.0
     expectations: list[Expectation] = []

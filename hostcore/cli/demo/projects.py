@@ -6,15 +6,18 @@ its source: it also counts lines, which the answer to "parser.count" shows.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 from packaging.version import Version
 
 from hostcore.errors import LoadError
+from hostcore.packages.identity import publisher_of
 from hostcore.packages.locating import Release
 
 GRUMPY = "grumpy"
+GRUMPY_ASKS = ("bus.subscribe:parser.parsed",)
 NEW_FIELD = "lines_since_reload"
 
 _CHANGE = '''
@@ -63,10 +66,17 @@ class Grumpy:
         raise RuntimeError(f"grumpy wants no message {message.id}")
 '''
 
+_GRUMPY_MANIFEST = f"""\
+[{GRUMPY}]
+summary = "Raises on every message."
+permissions = {list(GRUMPY_ASKS)}
+"""
+
 _PYPROJECT = """\
 [project]
 name = "{distribution}"
 version = "{version}"
+authors = [{{ name = {publisher} }}]
 
 [project.entry-points."hostcore.modules"]
 {module} = "{value}"
@@ -87,7 +97,8 @@ def write_changed(release: Release, directory: Path) -> Path:
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
     with (copy / "__init__.py").open("a", encoding="utf-8") as file:
         file.write(_CHANGE)
-    _describe(directory, release.distribution, next_version(release.version), release.name, release.value)
+    by = publisher_of(release)  # whoever consented to the installed release, consented to this publisher's
+    _describe(directory, release.distribution, next_version(release.version), release.name, release.value, by)
     return directory
 
 
@@ -96,6 +107,7 @@ def write_grumpy(directory: Path) -> Path:
     package = directory / "src" / "hostcore_demo_grumpy"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(_GRUMPY, "utf-8")
+    (package / "module.toml").write_text(_GRUMPY_MANIFEST, "utf-8")
     _describe(directory, "hostcore-demo-grumpy", "1.0.0", GRUMPY, "hostcore_demo_grumpy:Grumpy")
     return directory
 
@@ -106,6 +118,8 @@ def next_version(version: str) -> str:
     return f"{parsed.major}.{parsed.minor + 1}.0"
 
 
-def _describe(directory: Path, distribution: str, version: str, module: str, value: str) -> None:
-    text = _PYPROJECT.format(distribution=distribution, version=version, module=module, value=value)
+def _describe(directory: Path, distribution: str, version: str, module: str, value: str, publisher: str = "") -> None:
+    text = _PYPROJECT.format(
+        distribution=distribution, version=version, module=module, value=value, publisher=json.dumps(publisher)
+    )
     (directory / "pyproject.toml").write_text(text, "utf-8")

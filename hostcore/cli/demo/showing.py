@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -116,6 +116,7 @@ def _figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "symbols", ", ".join(f"{count:,} {kind}" for kind, count in found.symbols.items()) or "none"
     yield "syntax errors", f"{found.errors:,}"
     yield "messages", f"{outcome.messages:,} handled by {len(outcome.modules)} modules"
+    yield "hosts", _by_host(outcome.hosts)
     yield "requests", f"{asked.sent:,} sent, {asked.answered:,} answered, {asked.failed:,} failed"
     yield "latency", f"p50 {asked.p50_ms:.2f} ms, p99 {asked.p99_ms:.2f} ms"
     yield "reload", f"parser-python {report.old_version} -> {report.new_version} in {report.duration_ms:.1f} ms"
@@ -125,3 +126,11 @@ def _figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "parser's count", f"{counts.before} before, {counts.after} after, {counts.end} at the end"
     yield "grumpy module", f"{outcome.grumpy.failed:,} errors, all contained; who asks it gets\n{outcome.grumpy.error}"
     yield "time", f"{outcome.seconds:.1f} s"
+
+
+def _by_host(hosts: Mapping[str, str]) -> str:
+    """Return which modules run in which host: "native: stats, grumpy; worker: synthesis"."""
+    grouped: dict[str, list[str]] = {}
+    for module, host in hosts.items():
+        grouped.setdefault(host, []).append(module)
+    return "; ".join(f"{host}: {', '.join(modules)}" for host, modules in grouped.items())

@@ -19,7 +19,9 @@ from typing import Protocol
 from hostcore.cli.demo.load import Load
 from hostcore.cli.demo.outcome import Contained, Counts, Found, Outcome, judge
 from hostcore.cli.demo.projects import GRUMPY, NEW_FIELD, write_changed, write_grumpy
+from hostcore.cli.demo.settings import needs_patience, settings
 from hostcore.cli.demo.sources import Sources
+from hostcore.config import HostConfig
 from hostcore.errors import HookError, HostcoreError, LoadError, Problem
 from hostcore.messaging.topics import Listener
 from hostcore.packages.locating import locate
@@ -47,12 +49,13 @@ class Audience(Protocol):
         ...
 
 
-def tell(path: Path | None, seconds: float, audience: Audience) -> Outcome:
+def tell(path: Path | None, seconds: float, config: HostConfig, audience: Audience) -> Outcome:
     """Run the demo and return what came of it.
 
     Args:
         path: A directory or file; None: the asyncio package of the running Python.
         seconds: How long files are sent at most.
+        config: What says how modules are run; see `settings`.
         audience: Who is told meanwhile.
 
     Raises:
@@ -64,7 +67,8 @@ def tell(path: Path | None, seconds: float, audience: Audience) -> Outcome:
     sources = Sources(path or Path(asyncio.__file__).parent)
     sources.refuse_if_useless()
     with tempfile.TemporaryDirectory(prefix="hostcore-demo-") as scratch, _quiet():
-        outcome = asyncio.run(_run(sources, seconds, audience, Path(scratch)))
+        host = settings(config, Path(scratch))
+        outcome = asyncio.run(_run(sources, seconds, host, audience, Path(scratch)))
     outcome.seconds = round(time.perf_counter() - began, 3)
     outcome.expectations = judge(outcome, NEW_FIELD)
     outcome.ok = all(expectation.ok for expectation in outcome.expectations)
@@ -86,11 +90,12 @@ def _quiet() -> Iterator[None]:
         logger.propagate = propagate
 
 
-async def _run(sources: Sources, seconds: float, audience: Audience, scratch: Path) -> Outcome:
-    async with ModuleSystem({"name": "demo", "state_dir": str(scratch / "state"), "index": False}) as system:
+async def _run(sources: Sources, seconds: float, config: HostConfig, audience: Audience, scratch: Path) -> Outcome:
+    async with ModuleSystem(config) as system:
         changed = _write_changed(system, scratch / "parser")
         await _load_modules(system, write_grumpy(scratch / GRUMPY), audience)
         versions = {name: info.version for name, info in system.modules.items()}
+        hosts = {name: info.host for name, info in system.modules.items()}
         async with system.subscribe(HANDLER_FAILED) as failures:
             reported = asyncio.create_task(_count(failures))
             load = Load(system, sources, seconds, audience.moved)
@@ -106,7 +111,7 @@ async def _run(sources: Sources, seconds: float, audience: Audience, scratch: Pa
             rounds=load.rounds, found=load.found, requests=load.result(),
             messages=sum(info.handled for info in system.modules.values()), reload=report, counts=counts,
             grumpy=grumpy, statistics=statistics, code=code, modules=versions,
-            lost=[letter.reason for letter in system.dead_letters],
+            hosts=hosts, lost=[letter.reason for letter in system.dead_letters],
         )  # fmt: skip
 
 
@@ -124,9 +129,11 @@ def _write_changed(system: ModuleSystem, directory: Path) -> Path:
 async def _load_modules(system: ModuleSystem, grumpy: Path, audience: Audience) -> None:
     began = time.perf_counter()
     for name in INSTALLED:
+        if needs_patience(system.config.modules.get(name)):
+            audience.say(f"loading {name} in a sandbox; the first time, compiling it takes some 20 s")
         await system.load(name)
     await system.load(GRUMPY, source=grumpy)
-    names = ", ".join(f"{info.name} {info.version}" for info in system.modules.values())
+    names = ", ".join(f"{info.name} {info.version} ({info.host})" for info in system.modules.values())
     audience.say(f"loaded {names} in {(time.perf_counter() - began) * 1000:.0f} ms")
 
 

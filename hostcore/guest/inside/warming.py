@@ -28,9 +28,9 @@ MARK = "hostcore-build: "
 """What begins a line on standard error that is meant for `hostcore build`."""
 
 LATER = (
-    "_strptime", "asyncio", "calendar", "copy", "dataclasses", "datetime", "decimal", "difflib", "functools", "heapq",
-    "json", "linecache", "locale", "logging", "queue", "random", "re", "string", "textwrap", "time", "tokenize",
-    "traceback", "tracemalloc", "typing", "unicodedata", "uuid", "warnings",
+    "_ast_unparse", "_strptime", "asyncio", "calendar", "copy", "dataclasses", "datetime", "decimal", "difflib",
+    "functools", "heapq", "json", "linecache", "locale", "logging", "queue", "random", "re", "string", "textwrap",
+    "time", "tokenize", "traceback", "tracemalloc", "typing", "unicodedata", "uuid", "warnings",
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.punycode", "encodings.raw_unicode_escape",
     "encodings.unicode_escape", "encodings.utf_16", "encodings.utf_32", "encodings.utf_8", "encodings.utf_8_sig",
 )  # fmt: skip

@@ -84,6 +84,8 @@ def made_again(data: bytes, *, module: str = "", label: str = "") -> HostcoreErr
     message = problems[0].message if problems else ""
     if kind is CallCycleError:
         rest["trail"] = told.trail[:_MOST]
+    elif kind is errors.GuestTrapError:
+        rest["trace"] = printable(told.traceback, _TEXT)
     elif kind is ResolutionError:
         rest["causes"] = ()
     return kind(message, **rest)

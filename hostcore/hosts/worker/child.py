@@ -30,7 +30,7 @@ from hostcore.contract.permissions import Permission
 from hostcore.contract.spec import HOOKS
 from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
-from hostcore.hosts.base import Host, HostedInstance, Job, Tools
+from hostcore.hosts.base import Crash, Host, HostedInstance, Job, Tools
 from hostcore.hosts.native import NativeHost
 from hostcore.hosts.worker import messages, network
 from hostcore.hosts.worker.asking import WorkerPorts
@@ -268,6 +268,8 @@ class Worker:
             grants=grants, kept=unpack_code(told.kept), state_version=told.state_version,
         )  # fmt: skip
         instance = self._instance = await self._host(told).load(job)
+        if told.host != "native":
+            instance.died = self._tell_of
         self._cell.swap(instance)
         self._cell.resume()
         known = {**told.third_party, **HOOKS}
@@ -283,6 +285,11 @@ class Worker:
 
         config = load_config({"wasm": told.config["wasm"]})
         return WasmHost(Tools(self.loop, NoGuard(), ThreadGuard(), {}, config), Path(told.config["cache"]))
+
+    def _tell_of(self, crash: Crash) -> None:
+        """Tell of a guest that has died: its instance makes another, and the host keeps count."""
+        body = messages.Crashed(crash.kind, carried(crash.error), crash.hook, crash.topic, crash.message)
+        self.link.tell("crashed", messages.encode(body))
 
     async def _hook(self, frame: Frame) -> bytes:
         told = self._read_hook(frame.body)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _now = time.monotonic
 _LEAVE_TIME = 2.0
 """Seconds that a closing worker gets to take its module down."""
+_GUEST_CRASHES = frozenset({"trapped", "hung", "limit"})
+_read_crashed = messages.reader(messages.Crashed).decode
 _MAPS = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
 """The first bytes of a table in MessagePack."""
 
@@ -78,6 +80,7 @@ class WorkerInstance:
         self._kept: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         process.ended.add_done_callback(self._ended)
+        desk.crashed = self._guest_crashed
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "dead" if self._error is not None else "alive"
@@ -241,6 +244,14 @@ class WorkerInstance:
             _, self._kept = await self._process.link.call("keep", b"")
         except (Gone, RemoteError):
             return  # then it can be made again from its files
+
+    def _guest_crashed(self, body: bytes) -> None:
+        """Tell of a guest that has died in its worker, and has been or will be replaced there."""
+        told = _read_crashed(body)
+        error = made_again(told.error, module=self.name, label=self._job.release.label)
+        if self.died is not None and not self._closed and isinstance(error, HostError) and told.kind in _GUEST_CRASHES:
+            hook, topic, message = self._doing  # the worker's own word is not needed
+            self.died(Crash(told.kind, error, hook, topic, message, revived=True))
 
     # --- the end -----------------------------------------------------------------------------------------------
 

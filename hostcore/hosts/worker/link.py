@@ -69,10 +69,9 @@ class Link(asyncio.BufferedProtocol):
         self._calls: dict[int, asyncio.Future[tuple[str, bytes]]] = {}
         self._numbers = itertools.count(1)
         self._last = 0
+        self._backlog: bytearray | None = None  # what waits until the transport has room; None: it has
         self._held = 0  # reasons not to read
         self._listening = True
-        self._full = False  # the transport has as much in hand as it should
-        self._waiting = bytearray()
 
     # --- what goes out -----------------------------------------------------------------------------------------
 
@@ -129,25 +128,21 @@ class Link(asyncio.BufferedProtocol):
     def _write(self, frame: Frame) -> None:
         if self._transport is None or self.reason:
             raise Gone(self.reason or "it is not open yet")
-        if self._full:
-            self._waiting += pack(frame)
-        else:
-            self._transport.write(pack(frame))
+        data = pack(frame)
+        if self._backlog is None:
+            self._transport.write(data)
+        else:  # a transport that holds many pieces looks at each of them whenever it gets one more
+            self._backlog += data
 
     def pause_writing(self) -> None:
-        """See `asyncio.BaseProtocol`: the other side does not keep up.
-
-        What comes now is kept here, and written in one piece: what a transport keeps, it measures with each write, so
-        that a thousand log lines, of a handler that does not give way, would take a million steps.
-        """
-        self._full = True
+        """See `asyncio.BaseProtocol`: keep what goes out from now on."""
+        self._backlog = bytearray()
 
     def resume_writing(self) -> None:
-        """See `asyncio.BaseProtocol`."""
-        self._full = False
-        waiting, self._waiting = self._waiting, bytearray()
-        if waiting and self._transport is not None:
-            self._transport.write(waiting)
+        """See `asyncio.BaseProtocol`: write what was kept."""
+        backlog, self._backlog = self._backlog, None
+        if backlog and self._transport is not None and not self.reason:
+            self._transport.write(backlog)
 
     # --- what comes in -----------------------------------------------------------------------------------------
 

@@ -89,6 +89,16 @@ class Invoked(msgspec.Struct, array_like=True):
     arguments: bytes
 
 
+class Crashed(msgspec.Struct, array_like=True):
+    """A guest that has died in its worker, as `Crash`; the error is as `carrying` makes it."""
+
+    kind: str
+    error: bytes
+    hook: str
+    topic: str
+    message: str
+
+
 class Line(msgspec.Struct, array_like=True):
     """A line of a log."""
 

@@ -59,7 +59,7 @@ class Supervisor:
         if self._closing:
             cell.hold()  # nothing is there to handle what waits: it is refused when its turn to be unloaded comes
             return
-        care, revives = self._care(record), copy.instance.revives
+        care, revives = self._care(record), copy.instance.revives or crash.revived
         chosen = self._loader.settings(record.name).restart
         step = self._judge.judge(care, copy, crash, chosen, revives=revives)
         self._tell(record, copy, crash, said(step, revives=revives))

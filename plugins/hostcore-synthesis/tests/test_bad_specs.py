@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from typing import Any
 
 import pytest
@@ -170,7 +171,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
     max_leaves=8,
 )
-fields = st.sampled_from(sorted({name for type_ in KINDS.values() for name in type_.__struct_fields__} | {"y"}))
+fields = st.sampled_from(
+    sorted({field.name for type_ in KINDS.values() for field in dataclasses.fields(type_)} | {"y"})
+)
 kinds = st.fixed_dictionaries({"kind": st.sampled_from([*KINDS, "other", 3])})
 
 

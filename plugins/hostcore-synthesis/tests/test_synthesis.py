@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hostcore_synthesis import GetCounts, SpecError, Synthesis
+from hostcore_synthesis import SpecError, Synthesis
+from hostcore_synthesis.messages import GetCounts
 
 FUNCTION = {"kind": "function", "name": "f"}
 

@@ -8,7 +8,7 @@ import pytest
 
 import hostcore
 from hostcore import errors
-from hostcore_synthesis import GetCounts
+from hostcore_synthesis.messages import GetCounts
 
 ENUM = {"kind": "enum", "name": "Color", "members": [{"name": "RED", "value": 1}]}
 

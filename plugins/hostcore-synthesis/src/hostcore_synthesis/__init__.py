@@ -1,20 +1,22 @@
 """A hostcore module that renders Python code from a structured spec.
 
 `execute` renders; "synthesis.counts" tells how often each kind was rendered, which is kept through reloads.
+
+The same source runs in the program, in a worker process and, built with `hostcore build --wasm`, in a sandbox.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import hostcore
 from hostcore_synthesis.rendering import Renderer
 from hostcore_synthesis.shape import read_spec
 from hostcore_synthesis.specs import KINDS, SpecError
 
-__all__ = ["GetCounts", "SpecError", "Synthesis"]
+__all__ = ["SpecError", "Synthesis"]
 
-
-class GetCounts(hostcore.Payload[dict[str, int]], topic="synthesis.counts"):
-    """Ask how often each kind was rendered; the reply is such as {"dataclass": 3, "enum": 0, ...}."""
+COUNTS = "synthesis.counts"
 
 
 class Synthesis:
@@ -26,7 +28,7 @@ class Synthesis:
 
     @hostcore.hookimpl
     def initialize(self) -> None:
-        """Read the templates."""
+        """Begin to count, and make the templates ready."""
         self.counts = dict.fromkeys(KINDS, 0)
         self._renderer = Renderer()
 
@@ -46,8 +48,10 @@ class Synthesis:
         return {"kind": kind, "code": code}
 
     @hostcore.hookimpl
-    def handle_message(self, message: hostcore.Message[GetCounts]) -> dict[str, int]:
+    def handle_message(self, message: hostcore.Message[Any]) -> dict[str, int]:
         """Answer "synthesis.counts"."""
+        if message.topic != COUNTS:
+            raise ValueError(f"unknown topic {message.topic!r}; this module answers {COUNTS!r}")
         return dict(self.counts)
 
     @hostcore.hookimpl

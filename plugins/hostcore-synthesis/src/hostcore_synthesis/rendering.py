@@ -1,7 +1,7 @@
 """From a checked spec to code: one Jinja2 template for each kind, and CPython's own verdict at the end.
 
-The templates come from the package's resources and are all read when the module starts: an upgrade that replaces
-the files must not mix two releases.
+The templates come from the package's resources and are all read when this is imported: an upgrade that replaces the
+files must not mix two releases, and in a sandbox there are no files later.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import jinja2
 from hostcore_synthesis.meaning import PARSE_ERRORS, parse_code, problems_of, reason_of, write_code
 from hostcore_synthesis.specs import KINDS, Spec, SpecError
 
+_FOLDER = files("hostcore_synthesis") / "templates"
+_TEMPLATES = {name: (_FOLDER / f"{name}.jinja").read_text("utf-8") for name in ("common", *KINDS)}
 _CLOSING = re.compile(r'"""|"+\Z')
 """Quotes that would end a docstring."""
 _MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -27,11 +29,9 @@ class Renderer:
     """Renders specs."""
 
     def __init__(self) -> None:
-        """Read the templates."""
-        folder = files("hostcore_synthesis") / "templates"
-        names = ("common", *KINDS)
+        """Make the templates ready."""
         self._environment = jinja2.Environment(
-            loader=jinja2.DictLoader({name: (folder / f"{name}.jinja").read_text("utf-8") for name in names}),
+            loader=jinja2.DictLoader(_TEMPLATES),
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

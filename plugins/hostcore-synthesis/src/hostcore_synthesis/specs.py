@@ -1,27 +1,30 @@
-"""What can be rendered: one Struct for each kind, told apart by the field "kind".
+"""What can be rendered: one dataclass for each kind, told apart by the field "kind".
 
     {"kind": "function", "name": "add", "parameters": [{"name": "a"}, {"name": "b"}], "body": "return a + b"}
 
 Texts that become code are *names*, *expressions* ("list[int]", "x + 1") or *statements*; all others are docstrings.
 """
 
-from __future__ import annotations
+# The annotations are read by `shape`, so they are objects here and not texts.
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
-from typing import Annotated, Literal
 
-import msgspec
+class Bounds(NamedTuple):
+    """How many characters a text or items a list may have, or how large an integer may be."""
 
-Text = Annotated[str, msgspec.Meta(max_length=20_000)]
+    least: int
+    most: int
+
+
+Text = Annotated[str, Bounds(0, 20_000)]
 """Any text; the bound keeps one spec from occupying the host for seconds."""
-Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Many = msgspec.Meta(max_length=1_000)
+Integer = Annotated[int, Bounds(-(2**63), 2**63 - 1)]
+Imports = Annotated[tuple[Text, ...], Bounds(0, 1_000)]
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a spec."""
-
-
-class Field(_Part, frozen=True):
+@dataclass(frozen=True)
+class Field:
     """A field of a dataclass.
 
     Attributes:
@@ -35,7 +38,8 @@ class Field(_Part, frozen=True):
     default: Text | None = None
 
 
-class Parameter(_Part, frozen=True):
+@dataclass(frozen=True)
+class Parameter:
     """A parameter of a function: `name`, and the expressions `type` and `default`, which may be missing."""
 
     name: Text
@@ -43,14 +47,16 @@ class Parameter(_Part, frozen=True):
     default: Text | None = None
 
 
-class Member(_Part, frozen=True):
+@dataclass(frozen=True)
+class Member:
     """A member of an enum: its name and value."""
 
     name: Text
     value: Integer | Text
 
 
-class Case(_Part, frozen=True):
+@dataclass(frozen=True)
+class Case:
     """One case of a test.
 
     Attributes:
@@ -59,53 +65,57 @@ class Case(_Part, frozen=True):
         raises: The name of the exception that must come, as in "ValueError".
     """
 
-    arguments: Annotated[list[Text], _Many] = []
+    arguments: Annotated[tuple[Text, ...], Bounds(0, 1_000)] = ()
     expected: Text | None = None
     raises: Text | None = None
 
 
-class DataclassSpec(_Part, frozen=True, tag="dataclass", tag_field="kind"):
+@dataclass(frozen=True)
+class DataclassSpec:
     """A dataclass with fields."""
 
     name: Text
     doc: Text = ""
-    imports: Annotated[list[Text], _Many] = []
-    fields: Annotated[list[Field], _Many] = []
+    imports: Imports = ()
+    fields: Annotated[tuple[Field, ...], Bounds(0, 1_000)] = ()
     frozen: bool = False
 
 
-class FunctionSpec(_Part, frozen=True, tag="function", tag_field="kind"):
+@dataclass(frozen=True)
+class FunctionSpec:
     """A function.  `body` holds statements, "..." where there is nothing to do; `asynchronous` makes it `async`."""
 
     name: Text
     doc: Text = ""
-    imports: Annotated[list[Text], _Many] = []
-    parameters: Annotated[list[Parameter], _Many] = []
+    imports: Imports = ()
+    parameters: Annotated[tuple[Parameter, ...], Bounds(0, 1_000)] = ()
     returns: Text | None = None
     body: Text = "..."
     asynchronous: bool = False
 
 
-class EnumSpec(_Part, frozen=True, tag="enum", tag_field="kind"):
+@dataclass(frozen=True)
+class EnumSpec:
     """An enum.  The values must fit `base`: IntEnum and Flag take integers, StrEnum takes texts."""
 
     name: Text
-    members: Annotated[list[Member], msgspec.Meta(min_length=1, max_length=1_000)]
+    members: Annotated[tuple[Member, ...], Bounds(1, 1_000)]
     doc: Text = ""
-    imports: Annotated[list[Text], _Many] = []
+    imports: Imports = ()
     base: Literal["Enum", "IntEnum", "StrEnum", "Flag"] = "Enum"
 
 
-class TestSpec(_Part, frozen=True, tag="test", tag_field="kind"):
+@dataclass(frozen=True)
+class TestSpec:
     """A pytest test of the function `target` in the package or file `module`, one case a call."""
 
     __test__ = False
 
     target: Text
     module: Text
-    cases: Annotated[list[Case], msgspec.Meta(min_length=1, max_length=1_000)]
+    cases: Annotated[tuple[Case, ...], Bounds(1, 1_000)]
     doc: Text = ""
-    imports: Annotated[list[Text], _Many] = []
+    imports: Imports = ()
 
 
 Spec = DataclassSpec | FunctionSpec | EnumSpec | TestSpec
