@@ -39,6 +39,8 @@ class WorkerHost:
     inside = "native"
     """The host that runs the module within the worker."""
     mapped: int | None = MAPPED
+    layers: tuple[str, ...] = LAYERS
+    """Those of the sandbox; fewer only where somebody wants to see what they hold."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -107,7 +109,7 @@ class WorkerHost:
         names = os.environ.keys() if "*" in variables else variables
         cage = Cage(
             read=(*default_read(), *release.paths, *readable, *self._readable(job)),
-            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=LAYERS,
+            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
             processes=job.grants.given("spawn", ""),
         )  # fmt: skip
