@@ -26,8 +26,8 @@ HERE = Path(__file__).parent
 PICTURES = HERE.parent / "docs" / "images"
 SUBJECTS = (
     "request", "clients", "throughput", "modules", "discovery", "importing", "reload", "memory", "soak", "faults",
-    "guard", "policy", "worker_calls", "worker_life", "wasm_calls", "wasm_many", "wasm_loading", "wasm_spin",
-    "wasm_memory", "wasm_reload",
+    "guard", "policy", "worker_calls", "worker_life", "isolation", "wasm_calls", "wasm_many", "wasm_loading",
+    "wasm_spin", "wasm_memory", "wasm_reload",
 )  # fmt: skip
 LIBRARIES = ("hostcore", "msgspec", "pluggy", "pykka", "stevedore", "importlib-metadata", "wasmtime", "extism")
 

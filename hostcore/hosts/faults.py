@@ -1,4 +1,8 @@
-"""What a module raised, as text: named, placed, and holding nothing of the module."""
+"""What a module raised, as text: named, placed, and holding nothing of the module.
+
+Making that text runs the module's code, such as its `__str__`; whatever comes out of it, be it a KeyboardInterrupt that
+would end the host, is one more thing that the module raised.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ def message_of(error: BaseException) -> str:
     """Return `str(error)`, whatever its class makes of that."""
     try:
         text = str(error)
-    except Exception as exc:  # noqa: BLE001 - a module's own __str__
+    except BaseException as exc:  # noqa: BLE001 - a module's own __str__
         text = f"<its text cannot be made: {type(exc).__name__}>"
     return _sayable(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
 
@@ -34,7 +38,7 @@ def repr_of(value: object) -> str:
     """Return `repr(value)`, whatever its class makes of that."""
     try:
         text = repr(value)
-    except Exception as exc:  # noqa: BLE001 - a module's own __repr__
+    except BaseException as exc:  # noqa: BLE001 - a module's own __repr__
         text = f"<a {type(value).__name__} whose repr raises {type(exc).__name__}>"
     return text if len(text) <= _SHORT else text[:_SHORT] + "..."
 
@@ -45,7 +49,7 @@ def traceback_of(error: BaseException) -> str:
         details = traceback.TracebackException(type(error), error, error.__traceback__, limit=-40)
         _drop_host_frames(details)
         text = "".join(details.format())
-    except Exception as exc:  # noqa: BLE001 - formatting runs the module's code too
+    except BaseException as exc:  # noqa: BLE001 - formatting runs the module's code too
         text = f"{type(error).__name__} (its traceback cannot be made: {type(exc).__name__})\n"
     return _sayable(text if len(text) <= _LONGEST else f"...{text[-_LONGEST:]}")
 

@@ -203,6 +203,10 @@ class NativeInstance:
             raise error
         return result
 
+    def is_stuck_since(self, when: float) -> bool:
+        """Tell whether a blocking hook that was called before then has not ended yet."""
+        return self._lane is not None and self._lane.busy and self._lane.since < when
+
     # --- lifecycle hooks ---------------------------------------------------------------------------------------
 
     def accepts(self, hook: str, argument: str) -> bool:

@@ -13,6 +13,8 @@ from contextvars import Context
 from typing import Protocol
 
 TICK = 0.005
+_NEVER = 1e12
+"""Seconds that no process lives for; what is due later still has a slot, and so may be any finite number."""
 log = logging.getLogger("hostcore")
 
 
@@ -37,7 +39,7 @@ class Deadlines:
         Returns:
             The slot; whoever is done earlier discards the item from it.
         """
-        key = int(deadline / TICK) + 1
+        key = int(min(deadline, _NEVER) / TICK) + 1
         slot = self._slots.get(key)
         if slot is None:
             slot = self._slots[key] = set()

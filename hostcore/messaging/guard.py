@@ -19,8 +19,10 @@ own.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # its functions make no enums
 import atexit
 import ctypes
+import logging
 import signal
 import sys
 import threading
@@ -35,8 +37,13 @@ T = TypeVar("T")
 SIGNAL_TICK = 0.02
 THREAD_TICK = 0.01
 _IDLE_TICKS = 50
+_LOOK = 64
+"""How many calls one that has stopped the timer, as `signal.alarm` does, stays unnoticed for."""
 GRACE = 0.5
 """Seconds that a broken handler has to clean up before it is broken again."""
+_ALARM = int(signal.SIGALRM)
+_handler_of = _signal.getsignal
+log = logging.getLogger("hostcore")
 _HOST = ("hostcore", "asyncio", "importlib", "_frozen_importlib", "_frozen_importlib_external")
 _TRANSPARENT = (  # frames that may stand between a handler and its guard: importing, and calling it by keyword
     "hostcore.generations",
@@ -106,8 +113,10 @@ class SignalGuard:
         self._ticking = False
         self._closed = False
         self._idle = 0
+        self._calls = 0
         self._guards = {SignalGuard.call.__code__}
-        self._previous = signal.signal(signal.SIGALRM, self._on_tick)
+        self._handler = self._on_tick  # one object, to be known again
+        self._previous = signal.signal(signal.SIGALRM, self._handler)
         atexit.register(self.close)  # else a tick after the interpreter has gone kills the process
 
     def call(self, function: Callable[[Any], T], argument: Any, deadline: float) -> T:
@@ -116,7 +125,8 @@ class SignalGuard:
         began = time.monotonic() if outer != inf else 0.0
         try:
             self._deadline = deadline
-            if not self._ticking:
+            self._calls += 1
+            if not self._ticking or _handler_of(_ALARM) is not self._handler or not self._calls % _LOOK:
                 self._start()
             return function(argument)
         finally:  # no tick raises while this frame is on top
@@ -125,6 +135,10 @@ class SignalGuard:
     def _start(self) -> None:
         if self._closed:  # the system has stopped, and SIGALRM would end the process: what is left over ends here
             raise Overrun
+        if _handler_of(_ALARM) is not self._handler:  # a module has set another; without it nothing can be broken
+            log.warning("SIGALRM was taken from the guard that breaks endless handlers, and is taken back; "
+                        "a program that needs the signal sets guard = 'thread'")  # fmt: skip
+            signal.signal(signal.SIGALRM, self._handler)
         self._ticking = True
         signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
 
@@ -145,7 +159,7 @@ class SignalGuard:
     def close(self) -> None:
         """Give SIGALRM back."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) == self._on_tick:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) == self._handler:
             signal.signal(signal.SIGALRM, self._previous)
         atexit.unregister(self.close)
         self._ticking = False

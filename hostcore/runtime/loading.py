@@ -74,6 +74,17 @@ class Loader:
 
     # --- making ------------------------------------------------------------------------------------------------
 
+    async def try_out(self, wish: Wish, described: Described) -> None:
+        """Have a release tried in a host of its own, if the policy demands that and it has not passed yet.
+
+        Raises:
+            DeniedError: It was not contained there.
+        """
+        release, manifest = described
+        settings = self.settings(release.name)
+        host = self._parts.permits.host_for(release, manifest, wish.isolation or settings.isolation)
+        await self._parts.gate.check(release, host, {**settings.config, **wish.config})
+
     async def prepare(
         self, record: Record, wish: Wish, described: Described, kept: Any = None, *, digest: str = "",
         trusted: bool = False, dropped: Callable[[Remains], object] = lambda _: None,

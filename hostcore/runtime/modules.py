@@ -177,6 +177,7 @@ class Modules:
             copy = None
             try:
                 parts.events.tell(events.LOADING, module=record.name)
+                await self._loader.try_out(wish, described)
                 copy = await self._loader.prepare(record, wish, described)
                 self._planner.check_requirements(record.name, manifest)  # they may have gone meanwhile
             except BaseException as exc:

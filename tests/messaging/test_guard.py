@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from hostcore.messaging import guard as guard_module
 from hostcore.messaging.guard import NoGuard, Overrun, SignalGuard, ThreadGuard, make_guard
 
 FAR = 60.0
@@ -523,6 +524,22 @@ def test_a_signal_that_somebody_took_is_not_taken_away():
         assert signal.getsignal(signal.SIGALRM) is theirs
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("steal", [
+    lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN),
+    lambda: signal.signal(signal.SIGALRM, lambda *_: None),
+    lambda: signal.setitimer(signal.ITIMER_REAL, 0),
+    lambda: signal.alarm(1000),
+])  # fmt: skip
+def test_a_stolen_signal_is_taken_back(by_signal, steal, caplog):
+    """A handler that takes SIGALRM, or its timer, does not keep later ones from being broken."""
+    by_signal.call(lambda _: steal(), None, time.monotonic() + FAR)
+    for _ in range(guard_module._LOOK):
+        by_signal.call(lambda _: None, None, time.monotonic() + FAR)
+    with pytest.raises(Overrun):
+        by_signal.call(spin, 5.0, soon())
+    assert len([record for record in caplog.records if "taken back" in record.getMessage()]) <= 1
 
 
 def test_the_timer_stops_when_nothing_runs():

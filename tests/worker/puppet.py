@@ -35,6 +35,13 @@ EVERYTHING = """
 permissions = ["bus.request:>", "bus.send:>", "bus.subscribe:>", "kv", "cap:*"]
 """
 
+LINK = """
+import gc
+link = next(o for o in gc.get_objects() if type(o).__name__ == "Link")
+raw = link._transport.get_extra_info("socket")
+"""
+"""What puts a hostile puppet in control of its connection to the host."""
+
 
 async def run(system: hostcore.ModuleSystem, code: str, *, timeout: float | None = None) -> Any:
     """Run `code`, the body of a coroutine function, in the puppet; return what it returns."""

@@ -15,8 +15,10 @@ from contextvars import Context as Variables
 from typing import Any, Protocol, cast
 
 from hostcore.contract.context import Context, Ports, Store
-from hostcore.errors import ContractError, HostcoreError, StoppedError
+from hostcore.errors import ContractError, HostcoreError, HostError, StoppedError
+from hostcore.hosts.faults import summary_of
 from hostcore.hosts.lines import RateLimit
+from hostcore.hosts.text import one_line
 from hostcore.hosts.worker import messages
 from hostcore.hosts.worker.carrying import carried
 from hostcore.hosts.worker.frames import Frame
@@ -61,12 +63,14 @@ class Desk:
         context: The module's context, once it is initialised; what it asks for before or after is refused.
         delivery: The message that it is handling.
         crashed: Hears, encoded, of guests that have died in it.
+        stuck: Hears that a blocking hook of the module's does not end.
     """
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, limit: RateLimit) -> None:
         self.context: Context | None = None
         self.delivery: Delivery | None = None
         self.crashed: Callable[[bytes], None] = lambda _: None
+        self.stuck: Callable[[], None] = lambda: None
         self._name, self._loop, self._limit = name, loop, limit
         self._log = logging.getLogger(f"hostcore.module.{name}")
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -84,6 +88,9 @@ class Desk:
 
     def called(self, link: Link, frame: Frame) -> None:
         """See `link.Answers`."""
+        if frame.number in self._tasks:  # neither would be counted, nor could be taken back
+            link.close("asked twice under one number")
+            return
         variables = Variables()
         try:
             work = variables.run(self._begin, frame)
@@ -137,7 +144,7 @@ class Desk:
         payload = Reply(asked.schema, asked.payload)
         self._enter(asked.within)
         if frame.name == "request":
-            timeout = None if frame.seconds < 0 else frame.seconds
+            timeout = frame.seconds if frame.seconds >= 0 else None  # also if it is no number at all
             return ports.forward(asked.target, payload, topic=asked.topic, timeout=timeout)
         if frame.name == "send":
             waiting = ports.send(asked.target, payload, topic=asked.topic)
@@ -164,10 +171,13 @@ class Desk:
         line = _read_line(body)
         level = min(max(line.level, logging.DEBUG), logging.CRITICAL)
         name = self._log.name
-        logger = self._log if line.logger == name else logging.getLogger(f"{name}.{line.logger[:80]}")
+        if line.logger != name:
+            name = f"{name}.{one_line(line.logger[:80])}"
+        known = logging.root.manager.loggerDict.get(name)  # one that is made for a name is there for good
+        logger = known if isinstance(known, logging.Logger) else self._log
         text = self._limit.shown(line.text)
         if logger.isEnabledFor(level) and self._limit.admit(self._log):
-            logger.log(level, "%s", text)
+            logger.handle(logger.makeRecord(name, level, self._name, 0, "%s", (text,), None))
         return text
 
     # --- on the side -------------------------------------------------------------------------------------------
@@ -218,4 +228,10 @@ class Desk:
 
 
 async def _invoke(ports: Ports, invoked: messages.Invoked, arguments: dict[str, Any]) -> tuple[str, bytes]:
-    return "", wire.encode_raw(await ports.invoke(invoked.capability, invoked.operation, arguments))
+    try:
+        return "", wire.encode_raw(await ports.invoke(invoked.capability, invoked.operation, arguments))
+    except HostcoreError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever the program's service raises
+        what = f"{invoked.capability}.{invoked.operation} raised {summary_of(exc)}"
+    raise HostError(what, hint="see what the service takes, and what it logs")

@@ -29,6 +29,8 @@ from hostcore.messaging.deadlines import Deadlines
 
 _FILES = 256
 _FILE_SIZE = 1 << 30
+_OWN_MEMORY = 5 * 1024**2
+"""Bytes that the worker itself takes once it is confined: the stacks of two threads, and buffers."""
 
 
 class WorkerHost:
@@ -37,6 +39,8 @@ class WorkerHost:
     inside = "native"
     """The host that runs the module within the worker."""
     mapped: int | None = MAPPED
+    layers: tuple[str, ...] = LAYERS
+    """Those of the sandbox; fewer only where somebody wants to see what they hold."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -105,7 +109,7 @@ class WorkerHost:
         names = os.environ.keys() if "*" in variables else variables
         cage = Cage(
             read=(*default_read(), *release.paths, *readable, *self._readable(job)),
-            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=LAYERS,
+            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
             processes=job.grants.given("spawn", ""),
         )  # fmt: skip
@@ -119,7 +123,7 @@ class WorkerHost:
         return ()
 
     def _memory(self, job: Job) -> int | None:
-        return job.limits.memory
+        return None if job.limits.memory is None else job.limits.memory + _OWN_MEMORY
 
     def _inside_config(self, job: Job) -> dict[str, object]:
         """Return what the host within the worker is told."""

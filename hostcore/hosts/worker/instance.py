@@ -11,6 +11,7 @@ import contextvars
 import time
 from collections.abc import Callable, Mapping
 from math import inf
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hostcore.contract.messages import Envelope
@@ -80,7 +81,7 @@ class WorkerInstance:
         self._kept: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         process.ended.add_done_callback(self._ended)
-        desk.crashed = self._guest_crashed
+        desk.crashed, desk.stuck = self._guest_crashed, self._stuck
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "dead" if self._error is not None else "alive"
@@ -252,6 +253,11 @@ class WorkerInstance:
         if self.died is not None and not self._closed and isinstance(error, HostError) and told.kind in _GUEST_CRASHES:
             hook, topic, message = self._doing  # the worker's own word is not needed
             self.died(Crash(told.kind, error, hook, topic, message, revived=True))
+
+    def _stuck(self) -> None:
+        """End a worker of which a thread is stuck: it could call no other blocking hook."""
+        self._verdict = "left a blocking hook that does not end"
+        self._process.signal(SIGKILL)
 
     # --- the end -----------------------------------------------------------------------------------------------
 

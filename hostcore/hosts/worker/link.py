@@ -69,6 +69,7 @@ class Link(asyncio.BufferedProtocol):
         self._calls: dict[int, asyncio.Future[tuple[str, bytes]]] = {}
         self._numbers = itertools.count(1)
         self._last = 0
+        self._backlog: bytearray | None = None  # what waits until the transport has room; None: it has
         self._held = 0  # reasons not to read
         self._listening = True
 
@@ -127,7 +128,21 @@ class Link(asyncio.BufferedProtocol):
     def _write(self, frame: Frame) -> None:
         if self._transport is None or self.reason:
             raise Gone(self.reason or "it is not open yet")
-        self._transport.write(pack(frame))
+        data = pack(frame)
+        if self._backlog is None:
+            self._transport.write(data)
+        else:  # a transport that holds many pieces looks at each of them whenever it gets one more
+            self._backlog += data
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`: keep what goes out from now on."""
+        self._backlog = bytearray()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`: write what was kept."""
+        backlog, self._backlog = self._backlog, None
+        if backlog and self._transport is not None and not self.reason:
+            self._transport.write(backlog)
 
     # --- what comes in -----------------------------------------------------------------------------------------
 

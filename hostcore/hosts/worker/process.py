@@ -105,7 +105,6 @@ class WorkerProcess:
         self._pipes: dict[int, Output] = {}
         self._side: SideDesk | None = None
         self._handle = -1
-        self._watching: asyncio.Task[None] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="hostcore-worker-"))
 
     def __repr__(self) -> str:
@@ -140,9 +139,7 @@ class WorkerProcess:
             for descriptor in theirs:
                 os.close(descriptor)
         self.pid, self._handle = born.pid, born.handle
-        gone: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(self._handle, _settle, gone)
-        self._watching = self._loop.create_task(self._watch(gone, born.status))
+        self._loop.add_reader(self._handle, self._gone, born.status)
 
     def _pair(self, ours: list[socket.socket], theirs: list[int]) -> socket.socket:
         one, other = socket.socketpair()
@@ -193,6 +190,8 @@ class WorkerProcess:
         try:
             if frame.name == "log":
                 self.tail.add(f"{self._desk.log(frame.body)}\n".encode())
+            elif frame.name == "stuck":
+                self._desk.stuck()
             elif frame.name == "crashed":
                 self._desk.crashed(frame.body)
             elif frame.name == "ready" and not self.ready.done():
@@ -225,15 +224,22 @@ class WorkerProcess:
             except OSError:
                 pass  # it has ended, or the platform does not let us: the others then share with it
 
-    async def _watch(self, gone: asyncio.Future[None], status: asyncio.Future[int | None]) -> None:
-        await gone
+    def _gone(self, status: asyncio.Future[int | None]) -> None:
+        """Hear that it has ended; how, its parent will say.  No task does this: a program may cancel all it finds."""
         self._loop.remove_reader(self._handle)
-        done, _ = await asyncio.wait({status}, timeout=_STATUS_TIME)
+        self._loop.call_later(_STATUS_TIME, self._end, status, context=Context())
+        status.add_done_callback(self._end, context=Context())
+
+    def _end(self, status: asyncio.Future[int | None]) -> None:
+        """Take note of its end, once."""
+        if self.ended.done():
+            return
         for reader in list(self._pipes):
             for _ in range(16):  # what it wrote last; another that holds the pipe may write for ever
                 if not self._take_output(reader):
                     break
-        self.ended.set_result(End(status.result() if done else None, self.tail.lines()))
+        known = status.result() if status.done() and not status.cancelled() else None
+        self.ended.set_result(End(known, self.tail.lines()))
         self.link.close("ended")
 
     async def close(self, seconds: float) -> None:
@@ -259,8 +265,3 @@ class WorkerProcess:
             self.folder.rmdir()
         except OSError:  # it has left something in it
             await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

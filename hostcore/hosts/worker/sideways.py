@@ -14,7 +14,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hostcore.errors import HostcoreError, StoppedError
+from hostcore.errors import HostcoreError, HostError, StoppedError
+from hostcore.hosts.faults import summary_of
 from hostcore.hosts.worker.carrying import carried, made_again
 from hostcore.hosts.worker.frames import CALL, ERROR, REPLY, BadFrame, Frame, Splitter, pack
 from hostcore.messaging import wire
@@ -148,9 +149,13 @@ class SideDesk:
         try:
             arguments = wire.decode_raw(frame.body)
             result, passed = await self._answer(frame.name, arguments if isinstance(arguments, list) else [])
-        except (HostcoreError, *wire.DECODE_ERRORS, TypeError, LookupError, AttributeError, OSError) as exc:
-            return pack(Frame(ERROR, frame.number, "", carried(exc))), None
-        return pack(Frame(REPLY, frame.number, "", wire.encode_raw(result))), passed
+        except HostcoreError as exc:
+            error: HostcoreError = exc
+        except Exception as exc:  # noqa: BLE001 - the arguments may be anything, and too few
+            error = HostError(f"the host cannot answer {frame.name[:40]!r}: {summary_of(exc)}")
+        else:
+            return pack(Frame(REPLY, frame.number, "", wire.encode_raw(result))), passed
+        return pack(Frame(ERROR, frame.number, "", carried(error))), None
 
     async def _send(self, data: bytearray, passed: socket.socket | None) -> None:
         """Send an answer; a descriptor goes with its first byte."""

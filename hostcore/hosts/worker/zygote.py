@@ -54,11 +54,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _read_request = msgspec.msgpack.Decoder(Request).decode
 
 
-def main(descriptor: int, preload: list[str]) -> NoReturn:
+def main(control: socket.socket, preload: list[str]) -> NoReturn:
     """Import what workers share, then fork one for each request, until the host is gone."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    control = socket.socket(fileno=descriptor)
     for name in preload:
         try:
             importlib.import_module(name)
