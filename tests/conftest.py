@@ -17,8 +17,8 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 ONCE = (
     "worker/sandbox", "torture", "soak", "guests", "guest/test_component.py", "guest/test_tiers.py", "sdk",
-    "cli/test_isolation_command.py", "cli/test_upgrading.py", "cli/test_watch.py", "demo", "packages/test_installing.py",
-    "wasm/test_compiling.py", "wasm/test_cache.py",
+    "cli/test_isolation_command.py", "cli/test_upgrading.py", "cli/test_watch.py", "demo",
+    "packages/test_installing.py", "wasm/test_compiling.py", "wasm/test_cache.py",
 )  # fmt: skip
 """What is marked `once`, all of it."""
 
