@@ -1,7 +1,8 @@
 """A module's own small persistent store: one SQLite file a module, values as MessagePack.
 
-Small: a value has at most `VALUE_LIMIT` bytes, and all of a module's together take `STORE_LIMIT` on disk.  Each `set` is on disk when it returns, by SQLite's write-ahead
-log, which costs tens of microseconds; larger or many data belong into files of the module's own.
+Small: a value has at most `VALUE_LIMIT` bytes, and all of a module's together take `STORE_LIMIT` on disk.  Each `set`
+is on disk when it returns, by SQLite's write-ahead log, which costs tens of microseconds; larger or many data belong
+into files of the module's own.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class KeyValueStore:
         else:
             return
         raise LimitError(
-            f"the store of {self._module!r} is full: it takes {STORE_LIMIT // 1024**2} MiB, or the disk has no more room",
+            f"the store of {self._module!r} is full: it has {STORE_LIMIT // 1024**2} MiB, or the disk has no more room",
             hint="delete what is not needed; larger data belong into files of the module's own",
         )
 

@@ -160,7 +160,7 @@ class WorkerInstance:
         except Gone:
             raise Refusal(await self._death()) from None
         patience = Patience(process, self._deadlines, number, min(deadline, limit), limit, self._grace)
-        self._watches = [patience] if cpu is None else [patience, Meter(process, self._deadlines, cpu)]
+        self._watches = [patience] if cpu is None else [patience, Meter(process, self._loop, cpu)]
         try:
             return await future
         except RemoteError as exc:
