@@ -29,8 +29,8 @@ from hostcore.messaging.deadlines import Deadlines
 
 _FILES = 256
 _FILE_SIZE = 1 << 30
-_OWN_MEMORY = 5 * 1024**2
-"""Bytes that the worker itself takes once it is confined: the stacks of two threads, and buffers."""
+_OWN_MEMORY = 1024**2
+"""Bytes that the worker itself takes once it is confined: its loop, and buffers."""
 
 
 class WorkerHost:
