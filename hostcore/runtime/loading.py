@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from hostcore.hosts import faults
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job
 from hostcore.hosts.native import NativeHost
 from hostcore.messaging.cell import Cell
+from hostcore.messaging.ending import to_its_end
 from hostcore.packages.discovery import Scan
 from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
@@ -292,27 +293,6 @@ async def _holders(instance: HostedInstance | None) -> tuple[str, ...]:
 
 def _held(instance: HostedInstance) -> tuple[str, ...]:
     return tuple(map(str, instance.holders()))
-
-
-async def to_its_end(work: Awaitable[T]) -> T:
-    """Await `work`; a cancellation in between takes effect when it has ended."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await wait_out(task)
-        raise
-
-
-async def wait_out(task: asyncio.Future[Any]) -> None:
-    """Wait until `task` has ended, after a cancellation: further ones change nothing, and what it raises is dropped."""
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            continue
-    if not task.cancelled():
-        task.exception()  # looked at: nobody else will, and the event loop would complain
 
 
 async def drain(cell: Cell, seconds: float) -> bool:

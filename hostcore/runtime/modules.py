@@ -14,9 +14,10 @@ from hostcore.contract.manifest import Manifest
 from hostcore.errors import HostcoreError, LifecycleError, LoadError, ResolutionError
 from hostcore.hosts import faults
 from hostcore.messaging.cell import Cell
+from hostcore.messaging.ending import to_its_end
 from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
-from hostcore.runtime.loading import Described, Loader, drain, to_its_end
+from hostcore.runtime.loading import Described, Loader, drain
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.planning import Planner
 from hostcore.runtime.registry import Copy, Record, Wish

@@ -30,9 +30,10 @@ from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.versions import parse_version
 from hostcore.errors import HostcoreError, LimitError, ModuleError, StateError
 from hostcore.hosts import faults
+from hostcore.messaging.ending import to_its_end
 from hostcore.runtime import events
 from hostcore.runtime.history import Remains
-from hostcore.runtime.loading import Described, Loader, drain, to_its_end
+from hostcore.runtime.loading import Described, Loader, drain
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.phases import Phase, time_limit
 from hostcore.runtime.probing import check_health, send_probe

@@ -13,6 +13,7 @@ from hostcore.contract.grants import ALL
 from hostcore.errors import ConfigError, LifecycleError
 from hostcore.hosts.base import Tools
 from hostcore.messaging.bus import HOST, Bus, Sender
+from hostcore.messaging.ending import to_its_end
 from hostcore.messaging.guard import ThreadGuard, make_guard
 from hostcore.packages.discovery import Discovery, Scan
 from hostcore.runtime.calling import HookCaller
@@ -21,7 +22,7 @@ from hostcore.runtime.enabling import Switches
 from hostcore.runtime.events import Events, LagWatch
 from hostcore.runtime.history import Histories
 from hostcore.runtime.hookspecs import DeclaredHooks
-from hostcore.runtime.loading import Loader, to_its_end
+from hostcore.runtime.loading import Loader
 from hostcore.runtime.modules import Modules
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.permits import Permits

@@ -14,7 +14,7 @@ from functools import partial
 
 from hostcore.errors import HostcoreError
 from hostcore.messaging.cell import Cell
-from hostcore.runtime.loading import wait_out
+from hostcore.messaging.ending import wait_out
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.registry import Copy, Record
 from hostcore.runtime.snapshots import Snapshot, complete, encode_state

@@ -17,8 +17,8 @@ from hostcore.contract.messages import Envelope
 from hostcore.errors import HostcoreError, HungError
 from hostcore.hosts.base import Crash
 from hostcore.messaging.cell import Cell
+from hostcore.messaging.ending import wait_out
 from hostcore.runtime import events
-from hostcore.runtime.loading import wait_out
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.registry import Copy, Record
 from hostcore.runtime.reload import Orders

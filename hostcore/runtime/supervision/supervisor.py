@@ -15,8 +15,9 @@ from contextvars import Context
 from hostcore.contract.lifecycle import Signal, State
 from hostcore.errors import HostcoreError, HostError, LifecycleError
 from hostcore.hosts.base import Crash
+from hostcore.messaging.ending import wait_out
 from hostcore.runtime import events
-from hostcore.runtime.loading import Loader, wait_out
+from hostcore.runtime.loading import Loader
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.planning import Planner
 from hostcore.runtime.registry import Copy, Record
