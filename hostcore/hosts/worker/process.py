@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -22,6 +21,7 @@ from hostcore.hosts.lines import Output, RateLimit
 from hostcore.hosts.text import printable
 from hostcore.hosts.worker.child import Order
 from hostcore.hosts.worker.desk import MOST_WAITING, Desk
+from hostcore.hosts.worker.folders import remove
 from hostcore.hosts.worker.frames import Frame
 from hostcore.hosts.worker.link import Gone, Link
 from hostcore.hosts.worker.messages import READ_ERRORS
@@ -262,4 +262,4 @@ class WorkerProcess:
         try:
             self.folder.rmdir()
         except OSError:  # it has left something in it
-            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+            await asyncio.to_thread(remove, self.folder)
