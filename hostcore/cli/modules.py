@@ -24,6 +24,7 @@ COMMANDS = {
     "disable": Late("hostcore.cli.changing:disable", "Keep a module from loading."),
     "call": Late("hostcore.cli.talking:call", "Send a module a message and print the reply."),
     "send": Late("hostcore.cli.talking:send", "Send a module a message that needs no reply."),
+    "test-isolation": Late("hostcore.cli.isolation:test_isolation", "Try whether modules are contained."),
     "bench": Late("hostcore.cli.bench:bench", "Measure requests and messages on this machine."),
 }
 

@@ -22,6 +22,7 @@ STYLES = {
     "running": "green", "loading": "cyan", "draining": "cyan", "waiting": "cyan", "failed": "bold red",
     "restarting": "yellow", "quarantined": "bold red",
     "broken": "bold red", "disabled": "yellow", "wrong": "bold red", "ok": "green", "note": "yellow",
+    "contained": "green", "got through": "bold red", "not tried": "yellow",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ class Lane:
         self._thread: threading.Thread | None = None
         self._context = contextvars.Context()  # not the thread's own: that lives until the thread has ended
         self.busy = False
+        self.since = 0.0  # when it began with what it is doing, in seconds of `time.monotonic()`
 
     @property
     def ident(self) -> int:
@@ -47,7 +49,7 @@ class Lane:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             function, future = job
-            self.busy = True
+            self.since, self.busy = time.monotonic(), True
             try:
                 outcome, error = self._context.run(function), None
             except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits

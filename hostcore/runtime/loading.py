@@ -10,7 +10,7 @@ import gc
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 
 from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
@@ -20,9 +20,9 @@ from hostcore.contract.versions import Capability
 from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
 from hostcore.hosts import faults
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job
+from hostcore.hosts.ending import to_its_end
 from hostcore.hosts.native import NativeHost
 from hostcore.messaging.cell import Cell
-from hostcore.messaging.ending import to_its_end
 from hostcore.packages.discovery import Scan
 from hostcore.packages.locating import Release, locate
 from hostcore.packages.sources import from_source
@@ -33,7 +33,6 @@ from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
 
 Described = tuple[Release, Manifest]
-T = TypeVar("T")
 _MORE_PASSES = 4
 """Bounds the passes of the collector over leaks: beside other threads each may find a little new garbage."""
 
@@ -74,6 +73,17 @@ class Loader:
         return release, read_manifest(release.manifest, name, release.label)
 
     # --- making ------------------------------------------------------------------------------------------------
+
+    async def try_out(self, wish: Wish, described: Described) -> None:
+        """Have a release tried in a host of its own, if the policy demands that and it has not passed yet.
+
+        Raises:
+            DeniedError: It was not contained there.
+        """
+        release, manifest = described
+        settings = self.settings(release.name)
+        host = self._parts.permits.host_for(release, manifest, wish.isolation or settings.isolation)
+        await self._parts.gate.check(release, host, {**settings.config, **wish.config})
 
     async def prepare(
         self, record: Record, wish: Wish, described: Described, kept: Any = None, *, digest: str = "",

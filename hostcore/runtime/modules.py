@@ -13,8 +13,8 @@ from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.manifest import Manifest
 from hostcore.errors import HostcoreError, LifecycleError, LoadError, ResolutionError
 from hostcore.hosts import faults
+from hostcore.hosts.ending import to_its_end
 from hostcore.messaging.cell import Cell
-from hostcore.messaging.ending import to_its_end
 from hostcore.packages.discovery import Scan
 from hostcore.runtime import events
 from hostcore.runtime.loading import Described, Loader, drain
@@ -177,6 +177,7 @@ class Modules:
             copy = None
             try:
                 parts.events.tell(events.LOADING, module=record.name)
+                await self._loader.try_out(wish, described)
                 copy = await self._loader.prepare(record, wish, described)
                 self._planner.check_requirements(record.name, manifest)  # they may have gone meanwhile
             except BaseException as exc:
@@ -357,6 +358,8 @@ class Modules:
         try:
             await self.unload(name, force=True, collect=False)
         except Exception:
+            if name not in self._parts.registry:
+                return  # somebody else was unloading it, and has done so
             log.exception("module %r could not be stopped in order", name)
             self._parts.registry.forget(name)
 

@@ -11,6 +11,7 @@ from hostcore.hosts.base import Tools
 from hostcore.messaging.bus import Bus
 from hostcore.packages.discovery import Discovery
 from hostcore.runtime.events import Events
+from hostcore.runtime.gate import Gate
 from hostcore.runtime.history import Histories
 from hostcore.runtime.permits import Permits
 from hostcore.runtime.policy import Policy
@@ -31,4 +32,5 @@ class Parts(NamedTuple):
     tools: Tools
     services: Mapping[str, Any]
     kv_directory: Callable[[], Path]
+    gate: Gate
     disabled: Callable[[], frozenset[str]]

@@ -30,7 +30,7 @@ from hostcore.contract.lifecycle import Signal, State
 from hostcore.contract.versions import parse_version
 from hostcore.errors import HostcoreError, LimitError, ModuleError, StateError
 from hostcore.hosts import faults
-from hostcore.messaging.ending import to_its_end
+from hostcore.hosts.ending import to_its_end
 from hostcore.runtime import events
 from hostcore.runtime.history import Remains
 from hostcore.runtime.loading import Described, Loader, drain
@@ -145,6 +145,7 @@ class Transaction:
     async def _to_the_swap(self) -> None:
         forward, backward = self._members, self._members[::-1]
         self._find()
+        await self._try_out()
         for phase, members, work in (
             (Phase.PREPARE, forward, self._prepare),
             (Phase.DRAIN, backward, self._drain),
@@ -184,6 +185,13 @@ class Transaction:
             member.described = member.find()
             member.facts["new_version"] = member.described[0].version
         self._recheck()
+
+    async def _try_out(self) -> None:
+        """Have new releases tried, which has a time limit of its own; what served before is not tried again."""
+        for member in self._members if self._orders.kind == "reload" else ():
+            self._at = member
+            if member.kept is None and member.described is not None:
+                await self._loader.try_out(member.wish, member.described)
 
     def _recheck(self) -> None:
         """Make sure of what is required: other modules may have come, gone or changed meanwhile."""

@@ -20,8 +20,8 @@ import msgspec
 
 from hostcore.errors import HostcoreError, LifecycleError, StoppedError
 from hostcore.generations import table
+from hostcore.hosts.ending import wait_out
 from hostcore.messaging.current import current
-from hostcore.messaging.ending import wait_out
 from hostcore.packages.discovery import Scan
 from hostcore.runtime.loading import Described, Loader
 from hostcore.runtime.parts import Parts

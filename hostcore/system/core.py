@@ -12,14 +12,15 @@ from hostcore.config import HostConfig, cache_dir, load_config, state_dir
 from hostcore.contract.grants import ALL
 from hostcore.errors import ConfigError, LifecycleError
 from hostcore.hosts.base import Tools
+from hostcore.hosts.ending import to_its_end
 from hostcore.messaging.bus import HOST, Bus, Sender
-from hostcore.messaging.ending import to_its_end
 from hostcore.messaging.guard import ThreadGuard, make_guard
 from hostcore.packages.discovery import Discovery, Scan
 from hostcore.runtime.calling import HookCaller
 from hostcore.runtime.consents import Consents
 from hostcore.runtime.enabling import Switches
 from hostcore.runtime.events import Events, LagWatch
+from hostcore.runtime.gate import Gate
 from hostcore.runtime.history import Histories
 from hostcore.runtime.hookspecs import DeclaredHooks
 from hostcore.runtime.loading import Loader
@@ -99,7 +100,8 @@ class Core:
         self._parts = Parts(
             config=config, bus=bus, events=self._events, policy=self.policy, permits=self.permits,
             registry=self._registry, histories=self._histories, discovery=self._discovery, tools=tools,
-            services=self._services, kv_directory=lambda: self._state_dir() / "kv", disabled=self._disabled,
+            services=self._services, kv_directory=lambda: self._state_dir() / "kv",
+            gate=Gate(config, self.policy.gate, self._state_dir), disabled=self._disabled,
         )  # fmt: skip
         self._loader = Loader(self._parts, self._declared.arguments)
         self._modules = Modules(self._parts, self._loader, self._timing)

@@ -18,6 +18,7 @@ SEEN, FAILED, DEAD, CRASHED = "seen", "failed", "dead", "crashed"
 LOST = "lost"
 DIED = WorkerDiedError.code
 """With a worker goes no message that nobody awaits: it is handled again, or is a dead letter."""
+_PLAIN = {what: (what, "") for what in (SEEN, FAILED, DEAD, CRASHED)}
 Trace = list[tuple[str, str]]
 """What is known of a message at one receiver: what happened, and a code or reason."""
 
@@ -41,8 +42,8 @@ class Ledger:
         self.bad = 0
         self.dead = 0
         self.latest = 0.0  # how long after its deadline a request ended, at the latest
-        self._last = 0
-        self._requests: set[int] = set()
+        self._times_seen = bytearray(1)  # by number: of a request, how often it was handled; small, as there are many
+        self._awaited = bytearray(1)  # by number: whether it is a request
         self._refused: set[int] = set()
         self._expected: dict[int, tuple[str, int]] = {}  # of what nobody awaits: its kind, and how many receive it
         self._traces: defaultdict[int, defaultdict[str, Trace]] = defaultdict(lambda: defaultdict(list))
@@ -57,11 +58,10 @@ class Ledger:
 
     def new(self, kind: str) -> int:
         """Return the number of a new message."""
-        self._last += 1
         self.sent[kind] += 1
-        if kind not in ("send", "publish"):
-            self._requests.add(self._last)
-        return self._last
+        self._times_seen.append(0)
+        self._awaited.append(kind not in ("send", "publish"))
+        return len(self._awaited) - 1
 
     def ended(self, kind: str, error: BaseException | None = None) -> None:
         """Write down how a request ended."""
@@ -105,8 +105,19 @@ class Ledger:
 
     def _note(self, topic: str, who: str, what: str, detail: str = "") -> None:
         number = topic.rpartition(".")[2]
-        if number.isdecimal():
-            self._traces[int(number)][who].append((what, detail))
+        if not number.isdecimal():
+            return  # of no message of ours
+        if not self._awaited[int(number)]:
+            self._traces[int(number)][who].append((what, detail) if detail else _PLAIN[what])
+        elif what == SEEN:
+            self._see(int(number), who)
+
+    def _see(self, number: int, who: str) -> None:
+        """Make sure that a request is handled once at most, by whomever, whatever becomes of that."""
+        if self._times_seen[number]:
+            self.problem(f"a request was handled again: {number} by {who}")
+        else:
+            self._times_seen[number] = 1
 
     # --- what became of it -------------------------------------------------------------------------------------
 
@@ -116,9 +127,9 @@ class Ledger:
         Args:
             dead_letters: How many the system has counted.
         """
-        for number in self._requests | self._refused:
+        for number in self._refused:
             for who, trace in self._traces.get(number, {}).items():
-                self._check_once(number, who, trace)
+                self.problem(f"what was refused was handled: {number} by {who}: {trace}")
         for number, (kind, receivers) in self._expected.items():
             traces = self._traces.get(number, {})
             for who, trace in traces.items():
@@ -135,12 +146,6 @@ class Ledger:
             self.problem(f"{kind}: {difference:+} outcomes more than messages")
         if dead_letters != self.dead:
             self.problem(f"{dead_letters} dead letters were counted and {self.dead} told of")
-
-    def _check_once(self, number: int, who: str, trace: Trace) -> None:
-        seen = sum(what == SEEN for what, _ in trace)
-        if seen > (number in self._requests):
-            what = "a request was handled again" if number in self._requests else "what was refused was handled"
-            self.problem(f"{what}: {number} by {who}: {trace}")
 
     def _check_again(self, number: int, who: str, trace: Trace) -> None:
         seen, crashed = (sum(what == kind for what, _ in trace) for kind in (SEEN, CRASHED))

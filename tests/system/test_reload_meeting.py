@@ -14,7 +14,7 @@ from system.support import Gate, Notes, next_event, running, soon, until
 
 import hostcore
 from hostcore import errors
-from hostcore.messaging.ending import to_its_end
+from hostcore.hosts.ending import to_its_end
 
 WAITS = """
 @hookimpl

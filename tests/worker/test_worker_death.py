@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.modules import ECHO, ModuleWriter
-from system.support import running, soon, until
+from system.support import next_event, running, soon, until
 from worker.puppet import EVERYTHING, PUPPET, is_alive, pid_of, run
 
 import hostcore
@@ -249,3 +249,22 @@ async def test_a_hook_called_and_cancelled(puppet: hostcore.ModuleSystem) -> Non
     await run(puppet, "import sys\nawait asyncio.sleep(0.001)\nprint('mark', file=sys.stderr)")
     await until(lambda: "mark" in tail.lines())
     assert not [line for line in tail.lines() if "never awaited" in line]
+
+
+async def test_stuck_blocking_hook(write: ModuleWriter) -> None:
+    """A blocking hook that is stuck in C code for good costs its worker: another is made, which can do its work."""
+    body = """
+    @hookimpl(blocking=True)
+    def handle_message(self, message):
+        if message.payload == "stick":
+            sum(range(10**12))
+        return message.payload
+    """
+    manifest = '[limits]\nhandle_message = "200ms"\n'
+    async with running(worker={"grace": "100ms"}) as system, system.subscribe("hostcore.module.*") as events:
+        await system.load("slow", source=write(body, "slow", manifest=manifest), isolation="worker")
+        with pytest.raises(errors.HostcoreError):
+            await system.request("slow", "stick", timeout=10)
+        crash = await next_event(events, "hostcore.module.crashed")
+        assert crash["kind"] == "hung"
+        assert await soon(system.request("slow", 1)) == 1

@@ -68,6 +68,26 @@ async def test_a_birth_that_nobody_waits_for(system: hostcore.ModuleSystem, writ
     await until(lambda: descriptors() <= before)
 
 
+async def test_a_load_that_is_cancelled_twice(
+    system: hostcore.ModuleSystem, write: ModuleWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load that is cancelled again, while its worker is being ended, leaves nothing either."""
+    source = write(ECHO)
+    await system.load("echo", source=source, isolation="worker")
+    await system.unload("echo")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before, nursery = descriptors(), system._loader._hosts["worker"]._nursery
+    await until(lambda: not nursery._statuses)
+    loading = asyncio.ensure_future(system.load("echo", source=source, isolation="worker"))
+    await until(lambda: nursery._statuses)  # it is born, and not ready yet
+    for _ in range(4):
+        await asyncio.sleep(0)
+        loading.cancel()
+    await soon(asyncio.wait({loading}))
+    await until(lambda: descriptors() <= before)
+    assert not list(tmp_path.glob("hostcore-worker-*"))
+
+
 async def test_a_message_in_the_moment_of_death(
     system: hostcore.ModuleSystem, write: ModuleWriter, notes: Notes
 ) -> None:

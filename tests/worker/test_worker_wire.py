@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import textwrap
 
 import pytest
@@ -16,6 +17,7 @@ import hostcore
 from hostcore import errors
 from hostcore.hosts.worker.carrying import carried, made_again
 from hostcore.hosts.worker.frames import HEADER, BadFrame, Frame, Splitter, pack
+from hostcore.hosts.worker.link import Link
 
 FRAMES = st.builds(
     Frame, st.integers(0, 4), st.integers(0, 2**40), st.text(max_size=20), st.binary(max_size=300_000),
@@ -198,3 +200,32 @@ async def test_flood_of_unanswered_requests(system: hostcore.ModuleSystem, write
     assert len(desk._tasks) == 1024
     await system.unload("puppet")
     assert not desk._tasks
+
+
+async def test_what_is_not_read_does_not_pile_up_in_pieces() -> None:
+    """Frames that the other side does not read yet wait in one piece, and come in their order when it does."""
+
+    class Nobody:
+        """Answers nothing."""
+
+        def called(self, link: Link, frame: Frame) -> None: ...
+        def cancelled(self, number: int) -> None: ...
+        def told(self, frame: Frame) -> None: ...
+        def closed(self, reason: str) -> None: ...
+
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        for each in (ours, theirs):
+            each.setblocking(False)
+        transport, link = await loop.create_unix_connection(lambda: Link(Nobody(), 1 << 20), sock=ours)
+        for number in range(20_000):
+            link.tell("log", str(number).encode())
+        assert transport.get_write_buffer_size() < 1 << 20  # type: ignore[attr-defined]
+        splitter, expected = Splitter(1 << 20), 0
+        while expected < 20_000:
+            feed(splitter, await soon(loop.sock_recv(theirs, 60_000)))
+            while (frame := splitter.next()) is not None:
+                assert frame.body == str(expected).encode()
+                expected += 1
+        link.close("done")

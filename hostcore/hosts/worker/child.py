@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -31,7 +31,7 @@ from hostcore.contract.spec import HOOKS
 from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job, Tools
-from hostcore.hosts.native import NativeHost
+from hostcore.hosts.native import NativeHost, NativeInstance
 from hostcore.hosts.worker import messages, network
 from hostcore.hosts.worker.asking import WorkerPorts
 from hostcore.hosts.worker.carrying import carried
@@ -51,6 +51,8 @@ from hostcore.messaging.wire import Reply
 _ABOUT = 16 * 1024**2
 """Bytes that the host's frames may have beyond the limit of those that it takes: code that was kept comes back together
 with all that is said of a module."""
+_STUCK_TIME = 0.5
+"""Seconds that a blocking hook has to end once it was broken and its caller told."""
 _NO_RESULT = frozenset({"initialize", "shutdown", "restore_state"})
 
 
@@ -154,11 +156,21 @@ class Outcome:
         self.settled = True
 
 
-class Silent:
-    """Hears what happens in the cell, all of which the host notices itself."""
+class Watch:
+    """Hears what happens in the cell, most of which the host notices itself; `stuck` is for what it cannot."""
+
+    def __init__(self, stuck: Callable[[], None]) -> None:
+        self._stuck = stuck
 
     def failed(self, cell: Cell, envelope: Envelope, error: Exception) -> None:
-        """Do nothing: the error is the reply."""
+        """See later whether it has left a blocking hook behind; the error itself is the reply."""
+        instance = cell.instance
+        if isinstance(instance, NativeInstance) and instance.is_stuck_since(inf):
+            cell.loop.call_later(_STUCK_TIME, self._look, instance, time.monotonic())
+
+    def _look(self, instance: NativeInstance, when: float) -> None:
+        if instance.is_stuck_since(when):
+            self._stuck()
 
     def dead(self, envelope: Envelope, reason: str) -> None:
         """Do nothing: the host asks."""
@@ -178,7 +190,7 @@ class Worker:
         self.link: Link
         self._order, self._side = order, side
         self._deadlines = Deadlines(self.loop)
-        self._cell = Cell(order.name, self.loop, self._deadlines, Silent(), capacity=1024, blocked_after=inf)
+        self._cell = Cell(order.name, self.loop, self._deadlines, Watch(self._stuck), capacity=1024, blocked_after=inf)
         self._instance: HostedInstance | None = None
         self._context: Context | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -264,7 +276,7 @@ class Worker:
             map(Permission, told.granted), everything=False, module=told.release.name, observed=told.observed
         )
         job = Job(
-            release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
+            release=told.release, number=told.number, limits=Limits(**told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,
             grants=grants, kept=unpack_code(told.kept), state_version=told.state_version,
         )  # fmt: skip
@@ -281,11 +293,15 @@ class Worker:
 
     def _host(self, told: messages.Load) -> Host:
         if told.host == "native":
-            return NativeHost(Tools(self.loop, make_guard("signal"), ThreadGuard(), {}))
+            return NativeHost(Tools(self.loop, make_guard("signal"), ThreadGuard(), {}), aside=False)
         from hostcore.hosts.wasm.host import WasmHost
 
         config = load_config({"wasm": told.config["wasm"]})
         return WasmHost(Tools(self.loop, NoGuard(), ThreadGuard(), {}, config), Path(told.config["cache"]))
+
+    def _stuck(self) -> None:
+        """Tell that a blocking hook does not end, in C code perhaps: its thread cannot be used again, nor stopped."""
+        self.link.tell("stuck", b"")
 
     def _tell_of(self, crash: Crash) -> None:
         """Tell of a guest that has died: its instance makes another, and the host keeps count."""

@@ -65,12 +65,14 @@ class Desk:
         context: The module's context, once it is initialised; what it asks for before or after is refused.
         delivery: The message that it is handling.
         crashed: Hears, encoded, of guests that have died in it.
+        stuck: Hears that a blocking hook of the module's does not end.
     """
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, limit: RateLimit) -> None:
         self.context: Context | None = None
         self.delivery: Delivery | None = None
         self.crashed: Callable[[bytes], None] = lambda _: None
+        self.stuck: Callable[[], None] = lambda: None
         self._name, self._loop, self._limit = name, loop, limit
         self._log = logging.getLogger(f"hostcore.module.{name}")
         self._tasks: dict[int, asyncio.Task[None]] = {}

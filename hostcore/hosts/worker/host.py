@@ -6,11 +6,13 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 from hostcore.contract.manifest import Limits
-from hostcore.errors import DeniedError, HostError
+from hostcore.errors import DeniedError, HostError, LoadError
 from hostcore.hosts.base import Job, Refusal, Tools
+from hostcore.hosts.ending import to_its_end
 from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
 from hostcore.hosts.text import LINE
 from hostcore.hosts.worker import messages
@@ -25,10 +27,11 @@ from hostcore.hosts.worker.sandbox.cage import LAYERS, MAPPED, Cage
 from hostcore.hosts.worker.sandbox.levels import lacking, level_of
 from hostcore.hosts.worker.sandbox.reading import default_read
 from hostcore.messaging.deadlines import Deadlines
-from hostcore.messaging.ending import to_its_end
 
 _FILES = 256
 _FILE_SIZE = 1 << 30
+_OWN_MEMORY = 1024**2
+"""Bytes that the worker itself takes once it is confined: its loop, and buffers."""
 
 
 class WorkerHost:
@@ -37,6 +40,8 @@ class WorkerHost:
     inside = "native"
     """The host that runs the module within the worker."""
     mapped: int | None = MAPPED
+    layers: tuple[str, ...] = LAYERS
+    """Those of the sandbox; fewer only where somebody wants to see what they hold."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -49,6 +54,11 @@ class WorkerHost:
 
     async def load(self, job: Job) -> WorkerInstance:
         """Load a release as a new generation; see `Host.load`."""
+        if sys.platform != "linux":
+            raise LoadError(
+                job.release.name, f"workers need Linux, and this is {sys.platform}", code="HC209",
+                label=job.release.label, hint="run it with isolation 'native', or as a guest with 'wasm'",
+            )  # fmt: skip
         name, loop = job.release.name, self._tools.loop
         log = logging.getLogger(f"hostcore.module.{name}")
         lines = RateLimit(
@@ -103,7 +113,7 @@ class WorkerHost:
         readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
         cage = Cage(
             read=(*default_read(), *release.paths, *readable, *self._readable(job)),
-            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=LAYERS,
+            write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
             processes=job.grants.given("spawn", ""),
         )  # fmt: skip
@@ -116,7 +126,7 @@ class WorkerHost:
         return ()
 
     def _memory(self, job: Job) -> int | None:
-        return job.limits.memory
+        return None if job.limits.memory is None else job.limits.memory + _OWN_MEMORY
 
     def _inside_config(self, job: Job) -> dict[str, object]:
         """Return what the host within the worker is told."""

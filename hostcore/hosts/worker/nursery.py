@@ -35,10 +35,12 @@ _KEPT = frozenset(
 )
 """The variables that workers get from the host's environment without being granted them; and those of the locale."""
 _START = (
-    "import json, sys; told = json.loads(sys.argv[1]); sys.path[:] = told['path']; "
-    "sys.prefix, sys.exec_prefix = told['prefix'], told['exec_prefix']; sys.argv[1:] = []; "
-    "from hostcore.hosts.worker.zygote import main; main(told['descriptor'], told['preload'])"
+    "import json, socket, sys; control = socket.socket(fileno=int(sys.argv[1])); "
+    "told = json.loads(control.recv(1 << 20)); del sys.argv[1:]; "
+    "sys.path[:] = told['path']; sys.prefix, sys.exec_prefix = told['prefix'], told['exec_prefix']; "
+    "from hostcore.hosts.worker.zygote import main; main(control, told['preload'])"
 )
+"""What the zygote begins with: its search path, which comes over the connection, before it can import anything."""
 _encode = msgspec.msgpack.Encoder().encode
 _read_answer = msgspec.msgpack.Decoder(Answer).decode
 
@@ -131,11 +133,12 @@ class Nursery:
         with theirs:
             told = {
                 "path": [os.path.abspath(path) for path in sys.path], "prefix": sys.prefix,  # noqa: PTH100
-                "exec_prefix": sys.exec_prefix, "descriptor": theirs.fileno(), "preload": self._preload,
+                "exec_prefix": sys.exec_prefix, "preload": self._preload,
             }  # fmt: skip
             # Isolated and without `site`: what .pth files do was done in the host, whose sys.path this is.
-            command = [sys.executable or "", "-I", "-S", "-c", _START, json.dumps(told)]
+            command = [sys.executable or "", "-I", "-S", "-c", _START, str(theirs.fileno()), "hostcore: zygote"]
             try:
+                ours.send(json.dumps(told).encode())
                 self._process = subprocess.Popen(
                     command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment(),
                     start_new_session=True, cwd="/",

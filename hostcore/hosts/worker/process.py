@@ -190,6 +190,8 @@ class WorkerProcess:
         try:
             if frame.name == "log":
                 self.tail.add(f"{self._desk.log(frame.body)}\n".encode())
+            elif frame.name == "stuck":
+                self._desk.stuck()
             elif frame.name == "crashed":
                 self._desk.crashed(frame.body)
             elif frame.name == "ready" and not self.ready.done():

@@ -8,7 +8,7 @@ from functools import partial
 from hostcore.contract.lifecycle import Signal, State
 from hostcore.errors import HostError, LifecycleError, QuarantinedError
 from hostcore.hosts.base import Crash
-from hostcore.messaging.ending import to_its_end
+from hostcore.hosts.ending import to_its_end
 from hostcore.runtime import events
 from hostcore.runtime.loading import Loader, drain
 from hostcore.runtime.parts import Parts

@@ -13,8 +13,8 @@ from contextvars import Context
 from functools import partial
 
 from hostcore.errors import HostcoreError
+from hostcore.hosts.ending import wait_out
 from hostcore.messaging.cell import Cell
-from hostcore.messaging.ending import wait_out
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.registry import Copy, Record
 from hostcore.runtime.snapshots import Snapshot, complete, encode_state

@@ -16,8 +16,8 @@ from hostcore.contract.lifecycle import State
 from hostcore.contract.messages import Envelope
 from hostcore.errors import HostcoreError, HungError
 from hostcore.hosts.base import Crash
+from hostcore.hosts.ending import wait_out
 from hostcore.messaging.cell import Cell
-from hostcore.messaging.ending import wait_out
 from hostcore.runtime import events
 from hostcore.runtime.parts import Parts
 from hostcore.runtime.registry import Copy, Record

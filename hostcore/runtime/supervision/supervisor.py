@@ -15,7 +15,7 @@ from contextvars import Context
 from hostcore.contract.lifecycle import Signal, State
 from hostcore.errors import HostcoreError, HostError, LifecycleError
 from hostcore.hosts.base import Crash
-from hostcore.messaging.ending import wait_out
+from hostcore.hosts.ending import wait_out
 from hostcore.runtime import events
 from hostcore.runtime.loading import Loader
 from hostcore.runtime.parts import Parts

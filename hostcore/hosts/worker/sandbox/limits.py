@@ -21,7 +21,7 @@ from hostcore.hosts.worker.sandbox import kernel
 from hostcore.hosts.worker.sandbox.cage import Cage
 
 MEGABYTE: Final = 1024**2
-SCARCE: Final = 256 * MEGABYTE
+SCARCE: Final = 1024 * MEGABYTE
 SMALL_STACK: Final = 2 * MEGABYTE
 
 # Not everywhere: memory that cannot be swapped, message queues, real-time and raised priority.

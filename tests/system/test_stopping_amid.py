@@ -1,4 +1,4 @@
-"""A module whose process dies while the system stops: nobody brings it back, and nothing that it had vanishes."""
+"""A system that stops while processes die and modules are being unloaded: nothing vanishes, and nobody complains."""
 
 from __future__ import annotations
 
@@ -43,3 +43,16 @@ async def test_what_a_dying_module_had(write: ModuleWriter, gate: Gate) -> None:
         with pytest.raises(errors.StoppedError):
             await soon(asked)
         assert [letter.envelope.topic for letter in dead] == ["die", "late"]
+
+
+async def test_what_is_being_unloaded(write: ModuleWriter, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    """The end of the system waits for an unload in hand, and complains of nothing."""
+    async with running({"gate": gate}) as system:
+        await system.load("last", source=write(LAST, "last"))
+        unloading = asyncio.create_task(system.unload("last"))
+        await soon(gate.arrived.wait())
+        stopping = asyncio.create_task(system.stop())
+        await until(lambda: system.record("last").busy._waiters)
+        gate.opened.set()
+        await soon(asyncio.gather(unloading, stopping))
+    assert "could not be stopped" not in caplog.text

@@ -1,4 +1,4 @@
-"""Work that a cancellation must not leave half done: it is waited for, and the cancellation takes effect afterwards."""
+"""Coming to an end: work that a cancellation must not stop half-way."""
 
 from __future__ import annotations
 
