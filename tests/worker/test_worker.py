@@ -179,6 +179,15 @@ async def test_store(puppet: hostcore.ModuleSystem) -> None:
         await run(puppet, "context.kv.set('a', object())")
 
 
+async def test_store_with_many_keys(puppet: hostcore.ModuleSystem) -> None:
+    """The keys of a store may take more room than a value may have, and the store goes on."""
+    code = "kv = context.kv\n"
+    code += (
+        "for number in range(4300): kv.set(f'{number:08}' + 'k' * 500, 1)\nreturn [len(kv.keys()), kv.get('none', 5)]"
+    )
+    assert await run(puppet, code) == [4300, 5]
+
+
 async def test_store_from_a_thread(puppet: hostcore.ModuleSystem) -> None:
     """Threads of a module may use its store, several at once."""
     code = textwrap.dedent("""

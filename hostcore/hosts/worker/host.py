@@ -111,8 +111,6 @@ class WorkerHost:
     def _order(self, job: Job, folder: Path, limit: int) -> Order:
         release = job.release
         readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
-        variables = job.grants.targets("env")
-        names = os.environ.keys() if "*" in variables else variables
         cage = Cage(
             read=(*default_read(), *release.paths, *readable, *self._readable(job)),
             write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
@@ -120,8 +118,7 @@ class WorkerHost:
             processes=job.grants.given("spawn", ""),
         )  # fmt: skip
         return Order(
-            name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},
-            folder=str(folder), nice=self._config.nice, path=release.paths, limit=limit,
+            name=release.name, cage=cage, folder=str(folder), nice=self._config.nice, path=release.paths, limit=limit,
         )  # fmt: skip
 
     def _readable(self, job: Job) -> tuple[str, ...]:
@@ -135,6 +132,12 @@ class WorkerHost:
         """Return what the host within the worker is told."""
         return {}
 
+    def _environment(self, job: Job) -> dict[str, str]:
+        """Return the variables that it was granted."""
+        variables = job.grants.targets("env")
+        names = os.environ.keys() if "*" in variables else variables
+        return {name: os.environ[name] for name in names if name in os.environ}
+
     def _told(self, job: Job, log: logging.Logger) -> messages.Load:
         limits = {name: value for name in Limits.__struct_fields__ if (value := getattr(job.limits, name)) is not None}
         return messages.Load(
@@ -142,7 +145,7 @@ class WorkerHost:
             message_limit=job.message_limit, third_party=dict(job.third_party), state_version=job.state_version,
             host=self.inside, kept=job.kept or b"", log_level=log.getEffectiveLevel(),
             granted=[str(permission) for permission in job.grants.granted], observed=job.grants.observed,
-            config=self._inside_config(job),
+            config=self._inside_config(job), environment=self._environment(job),
         )  # fmt: skip
 
     def close(self) -> None:
