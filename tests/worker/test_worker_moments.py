@@ -12,11 +12,21 @@ from typing import Any
 
 import pytest
 from support.modules import ECHO, ModuleWriter
-from system.support import Notes, soon, until
-from worker.puppet import EVERYTHING, PUPPET, descriptors, pid_of
+from system.support import Gate, Notes, soon, until
+from worker.puppet import EVERYTHING, PUPPET, descriptors, pid_of, run
 
 import hostcore
 
+SLOW_CHECK = """
+@hookimpl
+def initialize(self, context):
+    self.context = context
+
+@hookimpl
+async def check_health(self):
+    await self.context.invoke("gate", "wait")
+    return True
+"""
 AGAIN = "await context.invoke('notes', 'take', what=message.topic)"
 
 
@@ -108,3 +118,31 @@ async def test_a_message_in_the_moment_of_death(
     await until(lambda: notes.taken)
     assert notes.taken == ["late"]
     assert [crash.topic for crash in system.crashes("puppet")] == ["late"]
+
+
+async def test_a_new_copy_that_dies_before_it_serves(
+    system: hostcore.ModuleSystem, write: ModuleWriter, gate: Gate, notes: Notes
+) -> None:
+    """A process that dies after it was found well, and before it serves, is replaced, and messages wait for that."""
+    await system.load("puppet", source=write(PUPPET, "puppet", manifest=EVERYTHING), isolation="worker")
+    await system.load("slow", source=write(SLOW_CHECK, "slow", manifest='requires = ["puppet"]'))
+    old, nursery = await pid_of(system), system._loader._hosts["worker"]._nursery
+    reloading = asyncio.create_task(system.reload("puppet", cascade=True))
+    await soon(gate.arrived.wait())  # the new puppet has been found well, and waits for the new "slow"
+    (new,) = nursery._statuses.keys() - {old}
+    sent = [asyncio.create_task(system.send("puppet", AGAIN, topic=f"sent.{i}")) for i in range(3)]
+    os.kill(new, signal.SIGKILL)
+    await until(lambda: new not in nursery._statuses)
+    await run_turns(5)  # its end has reached whoever hears of it
+    gate.opened.set()
+    assert not (await soon(reloading)).rolled_back
+    await soon(asyncio.gather(*sent))
+    assert await soon(run(system, "return 1")) == 1
+    assert notes.taken == ["sent.0", "sent.1", "sent.2"]
+    assert len(system.crashes("puppet")) == 1
+
+
+async def run_turns(count: int) -> None:
+    """Let the event loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)

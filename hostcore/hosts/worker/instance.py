@@ -65,7 +65,6 @@ class WorkerInstance:
         self.context = contextvars.Context()
         self.hooks: Mapping[str, int] = {}
         self.undone: tuple[str, ...] = ()
-        self.died: Callable[[Crash], None] | None = None
         self.revives = False
         self.sandbox = ""
         self._job, self._process, self._desk, self._loop = job, process, desk, loop
@@ -80,6 +79,8 @@ class WorkerInstance:
         self._closed = False
         self._kept: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._died: Callable[[Crash], None] | None = None
+        self._untold: Crash | None = None
         process.ended.add_done_callback(self._ended)
         desk.crashed, desk.stuck = self._guest_crashed, self._stuck
 
@@ -267,8 +268,24 @@ class WorkerInstance:
             return
         error = self._error = self._error_for(ended.result())
         kind = "limit" if self._over_limit else "hung" if self._verdict else "died"
-        if self.died is not None:
-            self.died(Crash(kind, error, *self._doing))
+        self._untold = Crash(kind, error, *self._doing)
+        self._tell()
+
+    @property
+    def died(self) -> Callable[[Crash], None] | None:
+        """Who is told of its death; who comes too late for that is told as well, as soon as the swap is done."""
+        return self._died
+
+    @died.setter
+    def died(self, listener: Callable[[Crash], None] | None) -> None:
+        self._died = listener
+        if self._untold is not None:
+            self._loop.call_soon(self._tell, context=contextvars.Context())
+
+    def _tell(self) -> None:
+        if self._untold is not None and self._died is not None and not self._closed:
+            crash, self._untold = self._untold, None
+            self._died(crash)
 
     def _error_for(self, end: End) -> HostError:
         for watch in self._watches:
