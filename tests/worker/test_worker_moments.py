@@ -98,13 +98,20 @@ async def test_a_load_that_is_cancelled_twice(
     assert not list(tmp_path.glob("hostcore-worker-*"))
 
 
+@pytest.mark.parametrize("first", [False, True])
 async def test_a_message_in_the_moment_of_death(
-    system: hostcore.ModuleSystem, write: ModuleWriter, notes: Notes
+    system: hostcore.ModuleSystem, write: ModuleWriter, notes: Notes, first: bool
 ) -> None:
-    """A message that is begun when the process has ended, and nobody has been told yet, is handled by the next one."""
+    """A message that is begun when the process has ended, and nobody has been told yet, is handled by the next one.
+
+    The first one that suspends is begun by a task that is made for it, and so a turn of the event loop later.
+    """
     await system.load("puppet", source=write(PUPPET, "puppet", manifest=EVERYTHING), isolation="worker")
-    record, pid = system.record("puppet"), await pid_of(system)
-    cell, link = record.cell, record.copy.instance._process.link
+    record = system.record("puppet")
+    process = record.copy.instance._process
+    if not first:
+        assert await pid_of(system) == process.pid
+    cell, link = record.cell, process.link
     close = link.close
 
     def close_and_begin(reason: str) -> None:
@@ -114,7 +121,7 @@ async def test_a_message_in_the_moment_of_death(
             cell._drain()
 
     link.close = close_and_begin
-    os.kill(pid, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
     await until(lambda: notes.taken)
     assert notes.taken == ["late"]
     assert [crash.topic for crash in system.crashes("puppet")] == ["late"]

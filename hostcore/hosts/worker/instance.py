@@ -126,6 +126,7 @@ class WorkerInstance:
                 self.name, f"hook {hook!r} takes live objects, which do not reach another process", hook=hook,
                 code="HC312", label=self._job.release.label, hint="run the module natively",
             ))  # fmt: skip
+        self._doing = _Doing(hook, envelope.topic, envelope.id)  # here: the coroutine may begin a turn later
         return self._handle(envelope)
 
     async def _handle(self, envelope: Envelope) -> Reply:
@@ -134,7 +135,6 @@ class WorkerInstance:
             envelope.hook,
         )  # fmt: skip
         self._desk.delivery = current.get()
-        self._doing = _Doing(envelope.hook, envelope.topic, envelope.id)
         hard = _now() + self._limit_of(envelope.hook)
         try:
             schema, data = await self._call("message", messages.encode(told), hard, envelope.deadline)
