@@ -15,6 +15,23 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
         signal.signal(number, handler)
 
 
+ONCE = (
+    "worker/sandbox", "torture", "soak", "guests", "guest/test_component.py", "guest/test_tiers.py", "sdk",
+    "cli/test_isolation_command.py", "cli/test_upgrading.py", "cli/test_watch.py", "demo",
+    "packages/test_installing.py", "wasm/test_compiling.py", "wasm/test_cache.py",
+)  # fmt: skip
+"""What is marked `once`, all of it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what does not depend on the interpreter."""
+    here = Path(__file__).parent
+    places = [here / place for place in ONCE]
+    for item in items:
+        if any(place == item.path or place in item.path.parents for place in places):
+            item.add_marker(pytest.mark.once)
+
+
 @pytest.fixture(autouse=True)
 def own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the user's own state, caches or sockets is read or written by a test."""

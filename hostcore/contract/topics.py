@@ -7,7 +7,6 @@ but not `repo.file.changed`; `repo.>` matches both.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 _WORD = r"[^.*>\s\x00-\x1f\x7f\ud800-\udfff]+"
 _TOPIC = re.compile(rf"{_WORD}(\.{_WORD})*")
@@ -31,17 +30,9 @@ def is_wild(pattern: str) -> bool:
     return "*" in pattern or pattern.endswith(">")
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    words = [r"[^.]+" if word == "*" else re.escape(word) for word in pattern.split(".")]
-    if words[-1] == ">":
-        words[-1] = ".+"
-    return re.compile(r"\.".join(words))
-
-
 def matches(pattern: str, topic: str) -> bool:
     """Tell whether `topic`, itself no pattern, falls under `pattern`."""
-    return pattern == topic or (is_wild(pattern) and _compiled(pattern).fullmatch(topic) is not None)
+    return pattern == topic or (is_wild(pattern) and includes(pattern, topic))
 
 
 def includes(pattern: str, other: str) -> bool:

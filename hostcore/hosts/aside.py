@@ -47,6 +47,21 @@ async def import_aside(tools: Tools, work: Work, seconds: float, make: Callable[
         lane.close()
     if not box:
         raise endless_import(release, seconds, "; its thread hangs in C code and is left behind")
+    return _outcome(box, release, seconds)
+
+
+async def import_here(tools: Tools, work: Work, seconds: float, make: Callable[[Work], Any]) -> Any:
+    """Return `make(work)`, on the event loop itself: for a process that has nothing else to do meanwhile.
+
+    It raises as `import_aside` does; what hangs in C code is for whoever watches the process.
+    """
+    box: Box = []
+    deadline = time.monotonic() + seconds
+    fill(box, lambda: tools.guard.call(make, work, deadline))
+    return _outcome(box, work[1], seconds)
+
+
+def _outcome(box: Box, release: Release, seconds: float) -> Any:
     made, error = box.pop()
     if error is None:
         return made

@@ -21,7 +21,7 @@ from hostcore.errors import CallCycleError, DeadlineError, HookError, HostcoreEr
 from hostcore.generations import Generation, table
 from hostcore.generations.belonging import belongs_to
 from hostcore.hosts import faults
-from hostcore.hosts.aside import Box, fill, import_aside
+from hostcore.hosts.aside import Box, fill, import_aside, import_here
 from hostcore.hosts.base import Crash, Job, Refusal, Tools
 from hostcore.hosts.handlers import Handler, handlers_of, projects_of, register
 from hostcore.hosts.importing import make_plugin
@@ -40,17 +40,23 @@ _LEAVE_TIME = 1.0
 
 
 class NativeHost:
-    """Loads generations in this process."""
+    """Loads generations in this process.
 
-    def __init__(self, tools: Tools) -> None:
+    Args:
+        tools: What the system lends.
+        aside: Import in a thread; else on the event loop, which then does nothing else.
+    """
+
+    def __init__(self, tools: Tools, *, aside: bool = True) -> None:
         self._tools = tools
+        self._import = import_aside if aside else import_here
 
     async def load(self, job: Job) -> NativeInstance:
         """Load a release as a new generation; see `Host.load`."""
         release = job.release
         generation = Generation(release.name, release.paths, owned=release.owned, kept=job.kept)
         try:
-            plugin = await import_aside(self._tools, (generation, release), job.load_time, make_plugin)
+            plugin = await self._import(self._tools, (generation, release), job.load_time, make_plugin)
             return _make_instance(job, generation, plugin, self._tools)
         except BaseException:
             generation.unload()

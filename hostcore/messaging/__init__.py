@@ -1,6 +1,6 @@
 """Messages between modules: addresses, mailboxes, deadlines, and the guard that breaks an overrunning handler.
 
-* `bus` finds the receiver, encodes, and hands over; it knows topics and capabilities;
+* `addresses` knows who can be reached, under which names and capabilities; `bus` encodes, and hands over;
 * `cell` is one address: its mailbox, and the one message it is handling; a reload swaps what is behind it;
 * `seams` are what stands behind a cell and who watches it, `stepping` drives a handler, `tally` counts;
 * `wire` encodes and decodes payloads; `schemas` makes a decoder from a handler's annotation;

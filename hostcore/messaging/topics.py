@@ -7,7 +7,7 @@ by the time of their first subscription, then listeners outside of modules.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -80,6 +80,7 @@ class Subscriptions:
         self._exact: dict[str, dict[Receiver, None]] = {}
         self._wild: dict[str, dict[Receiver, None]] = {}
         self._routes: dict[str, tuple[Receiver, ...]] = {}
+        self._counts: Counter[Receiver] = Counter()
 
     def add(self, pattern: str, receiver: Receiver) -> None:
         """Subscribe `receiver`; a second time changes nothing.
@@ -89,17 +90,29 @@ class Subscriptions:
         """
         if not is_pattern(pattern):
             raise bad_pattern(receiver.name if isinstance(receiver, Cell) else "host", pattern)
-        self._table(pattern).setdefault(pattern, {})[receiver] = None
-        self._routes.clear()
+        receivers = self._table(pattern).setdefault(pattern, {})
+        if receiver not in receivers:
+            receivers[receiver] = None
+            self._counts[receiver] += 1
+            self._routes.clear()
 
     def remove(self, pattern: str, receiver: Receiver) -> None:
         """Take back one subscription, if it is there."""
         table = self._table(pattern)
         receivers = table.get(pattern, {})
-        receivers.pop(receiver, None)
+        if receiver not in receivers:
+            return
+        del receivers[receiver]
         if not receivers:
-            table.pop(pattern, None)
+            del table[pattern]
+        self._counts[receiver] -= 1
+        if not self._counts[receiver]:
+            del self._counts[receiver]
         self._routes.clear()
+
+    def count(self, receiver: Receiver) -> int:
+        """Return how many patterns `receiver` listens to."""
+        return self._counts.get(receiver, 0)
 
     def remove_all(self, receiver: Receiver) -> None:
         """Take back every subscription of `receiver`."""

@@ -1,7 +1,8 @@
 """A module's own small persistent store: one SQLite file a module, values as MessagePack.
 
-Small: a value has at most `VALUE_LIMIT` bytes.  Each `set` is on disk when it returns, by SQLite's write-ahead
-log, which costs tens of microseconds; larger or many data belong into files of the module's own.
+Small: a value has at most `VALUE_LIMIT` bytes, and all of a module's together take `STORE_LIMIT` on disk.  Each `set`
+is on disk when it returns, by SQLite's write-ahead log, which costs tens of microseconds; larger or many data belong
+into files of the module's own.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hostcore.errors import ContractError
+from hostcore.errors import ContractError, LimitError
 from hostcore.messaging import wire
 
 VALUE_LIMIT = 1024 * 1024
 KEY_LIMIT = 512
+STORE_LIMIT = 64 * 1024 * 1024
+"""Bytes that one module's file may have."""
 
 
 class KeyValueStore:
@@ -38,6 +41,8 @@ class KeyValueStore:
         )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        (page,) = self._db.execute("PRAGMA page_size").fetchone()
+        self._db.execute(f"PRAGMA max_page_count={STORE_LIMIT // page}")
         self._db.execute("CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -50,10 +55,20 @@ class KeyValueStore:
 
         Raises:
             ContractError: The key is no text of 1 to 512 characters, or the value is not data.
-            LimitError: The value is larger than 1 MiB.
+            LimitError: The value is larger than 1 MiB, or the store is full.
         """
         data = wire.encode(value, module=self._module, what=f"the value of key {key!r}", limit=VALUE_LIMIT)
-        self._db.execute("INSERT OR REPLACE INTO kv VALUES (?, ?)", (self._checked(key), data))
+        try:
+            self._db.execute("INSERT OR REPLACE INTO kv VALUES (?, ?)", (self._checked(key), data))
+        except sqlite3.OperationalError as exc:
+            if getattr(exc, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
+                raise
+        else:
+            return
+        raise LimitError(
+            f"the store of {self._module!r} is full: it has {STORE_LIMIT // 1024**2} MiB, or the disk has no more room",
+            hint="delete what is not needed; larger data belong into files of the module's own",
+        )
 
     def delete(self, key: str) -> None:
         """Remove `key`, if it is there."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from hostcore.contract.permissions import Permission
 from hostcore.contract.topics import is_pattern
-from hostcore.errors import ContractError, UnknownModuleError, did_you_mean
+from hostcore.errors import ContractError, LimitError, UnknownModuleError, did_you_mean
 from hostcore.hosts.base import Grants
 from hostcore.messaging import wire
 from hostcore.messaging.bus import Bus, Sender
@@ -21,6 +21,9 @@ from hostcore.runtime import http
 from hostcore.runtime.connecting import Connector
 from hostcore.runtime.http import HttpClient
 from hostcore.runtime.kv import KeyValueStore
+
+_SUBSCRIPTIONS = 1000
+"""How many patterns a module may listen to: each is looked at for every new topic, by everybody who publishes."""
 
 
 class _Done:
@@ -78,6 +81,11 @@ class ModulePorts:
         subscribed later belongs to the module and outlives a reload.
         """
         self._grants.require("bus.subscribe", pattern)
+        if (self._bus.subscriptions.count(self._cell) if self.serving else len(self._subscribed)) >= _SUBSCRIPTIONS:
+            raise LimitError(
+                f"{self._sender.name!r} listens to {_SUBSCRIPTIONS:,} patterns already, and to no more",
+                hint="subscribe to a pattern with wildcards, or unsubscribe from what is not needed any more",
+            )
         if self.serving:
             self._bus.subscriptions.add(pattern, self._cell)
         elif is_pattern(pattern):

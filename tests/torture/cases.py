@@ -138,7 +138,8 @@ DATA = (
     Case("forgery", "of a sender, a grant, a reply, an error, a line of another's log",
          Without("not claimed: a native module can change the host's own objects"),
          _tests("torture/test_forging.py", "forged_grant", "any_error_is_one", "two_calls_of_one_number",
-                "another_modules_log", "nonsense_on_the_side", "nonsense_to_a_service")
+                "another_modules_log", "nonsense_on_the_side", "nonsense_to_a_service", "loggers_without_end",
+                "subscriptions_without_end")
          + _tests("worker/test_worker_wire.py", "forged_sender", "forged_error", "two_replies", "attack"),
          _tests("system/test_isolation.py", "a_guest_may_do_what_it_was_granted")
          + _tests("wasm/test_asking.py", "an_error_of_a_guests_is_short_and_its_code_one_line",

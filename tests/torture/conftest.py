@@ -10,34 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fixtures import gate, notes, write
 from support.modules import ECHO, ModuleWriter
 from system.support import SETTINGS, Gate, Notes
 from torture.bystander import Bystander, Latency, latency
 
 import hostcore
 
+__all__ = ["gate", "notes", "write"]
+
 READING = "bystander"
 """What a test's reading is called among the properties of its report."""
 First = Callable[[hostcore.ModuleSystem], Awaitable[None]]
 Opened = Callable[..., AbstractAsyncContextManager[hostcore.ModuleSystem]]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> ModuleWriter:
-    """Write a module's project and return its directory."""
-    return ModuleWriter(tmp_path)
-
-
-@pytest.fixture
-def gate() -> Gate:
-    """The service "gate" of the system."""
-    return Gate()
-
-
-@pytest.fixture
-def notes() -> Notes:
-    """The service "notes" of the system."""
-    return Notes()
 
 
 @pytest.fixture

@@ -167,6 +167,22 @@ async def test_another_modules_log(puppet: hostcore.ModuleSystem, caplog: pytest
     assert all(record.name.isprintable() and record.levelno <= logging.CRITICAL for record in forged)
 
 
+async def test_subscriptions_without_end(puppet: hostcore.ModuleSystem) -> None:
+    """A worker that subscribes to ever new patterns is refused at some number, and is heard no later for it."""
+    code = """
+    from hostcore import errors
+    for number in range(3_000):
+        try: context.subscribe(f"made.*.up.{number}")
+        except errors.LimitError as error: return [number, str(error)]
+    """
+    number, said = await soon(run(puppet, textwrap.dedent(code)))
+    assert number == 1000
+    assert "'puppet' listens to 1,000 patterns already" in said
+    await soon(run(puppet, "context.unsubscribe('made.*.up.5')\ncontext.subscribe('a.b')"))
+    assert await puppet.publish("made.x.up.7") == 1
+    assert await puppet.publish("made.x.up.5") == 0
+
+
 async def test_forged_grant(opened: Opened, write: ModuleWriter) -> None:
     """A worker that rewrites its grants, its context and its name has no more than the host knows of."""
     code = """

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from support.modules import ModuleWriter
+from support.fixtures import gate, notes, write
 from system.support import SETTINGS, Gate, Notes
 
 import hostcore
 
-
-@pytest.fixture
-def write(tmp_path: Path) -> ModuleWriter:
-    """Write a module's project and return its directory."""
-    return ModuleWriter(tmp_path)
-
-
-@pytest.fixture
-def gate() -> Gate:
-    """The service "gate" of the system."""
-    return Gate()
-
-
-@pytest.fixture
-def notes() -> Notes:
-    """The service "notes" of the system."""
-    return Notes()
+__all__ = ["gate", "notes", "write"]
 
 
 @pytest.fixture

@@ -368,7 +368,7 @@ async def test_demanded_sandbox(write: ModuleWriter, monkeypatch: pytest.MonkeyP
     async with running(policy=policy) as system:
         await system.load("echo", source=source, isolation="worker")
         assert system.modules["echo"].sandbox in ("limits", "files", "full")
-    monkeypatch.setattr(host, "LAYERS", ("rlimits", "no_new_privs"))
+    monkeypatch.setattr(host.WorkerHost, "layers", ("rlimits", "no_new_privs"))
     async with running(policy={**policy, "sandbox": "full"}) as system:
         with pytest.raises(errors.DeniedError, match=r"demands a sandbox of level 'full'.*reaches 'limits'") as caught:
             await system.load("echo", source=source, isolation="worker")

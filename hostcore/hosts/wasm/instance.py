@@ -14,12 +14,13 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hostcore.contract.messages import Envelope
 from hostcore.errors import DeadlineError, GuestTrapError, HookError, HostcoreError, HostError
+from hostcore.hosts.apart import InstanceApart
 from hostcore.hosts.base import Crash, Job, Refusal
 from hostcore.hosts.wasm import payloads
 from hostcore.hosts.wasm.guests import Guest, settled
@@ -31,7 +32,7 @@ from hostcore.messaging.guard import Overrun
 from hostcore.messaging.wire import Reply
 
 if TYPE_CHECKING:
-    from hostcore.generations.holders import Holder
+    pass
 
 _now = time.monotonic
 _LIVES = 5
@@ -40,17 +41,12 @@ Make = Callable[[HostCalls, float], Awaitable[Guest]]
 _log = logging.getLogger("hostcore.wasm")
 
 
-class WasmInstance:
+class WasmInstance(InstanceApart):
     """A generation of a module in the sandbox."""
 
     def __init__(self, job: Job, make: Make, host: HostCalls, code: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self.name = job.release.name
-        self.context = contextvars.Context()
-        self.hooks: Mapping[str, int] = {}
-        self.undone: tuple[str, ...] = ()
-        self.died: Callable[[Crash], None] | None = None
-        self.revives = True
-        self._job, self._make, self._host, self._code, self._loop = job, make, host, code, loop
+        super().__init__(job, revives=True)
+        self._make, self._host, self._code, self._loop = make, host, code, loop
         self._guest: Guest | None = None
         self._arguments: dict[str, tuple[str, ...]] = {}
         self._config = b"{}"
@@ -59,8 +55,6 @@ class WasmInstance:
         self._deaths = 0
         self._told: Guest | None = None  # the dead guest that `died` was told of, or is not to be
         self._spared = False  # it was stopped because its asker had no more time: no fault of its own
-        self._closed = False
-        self._times: dict[str, float] = {}
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "dead" if self._guest is None or self._guest.dead else "alive"
@@ -82,13 +76,6 @@ class WasmInstance:
 
     def _is_called_by_name(self, hook: str) -> bool:
         return hook in _BY_NAME or hook in self._job.third_party
-
-    def _limit_of(self, hook: str) -> float:
-        limit = self._times.get(hook)
-        if limit is None:
-            limit = getattr(self._job.limits, hook, None)
-            limit = self._times[hook] = self._job.hook_time if limit is None else limit
-        return limit
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -124,10 +111,6 @@ class WasmInstance:
 
     async def _start_anew(self, envelope: Envelope) -> Any:
         return await settled(self._deliver(await self._revive(), envelope))
-
-    def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
-        """Take one step of a call's coroutine; a guest needs no guard, its slices of time end by themselves."""
-        return resume(value)
 
     def finish(self, envelope: Envelope, result: Any) -> Reply:
         """Encode what the guest returned."""
@@ -173,12 +156,6 @@ class WasmInstance:
 
     def _named(self, hook: str, error: BaseException) -> HostcoreError:
         return translate(error, self._job.release, hook, self._limit_of(hook))
-
-    def _unhandled(self, hook: str) -> HookError:
-        return HookError(
-            self.name, f"does not implement {hook!r}", hook=hook, code="HC312", label=self._job.release.label,
-            hint=f"it implements {', '.join(sorted(self.hooks)) or 'no hook'}",
-        )  # fmt: skip
 
     # --- lifecycle hooks ---------------------------------------------------------------------------------------
 
@@ -302,14 +279,6 @@ class WasmInstance:
         self._code = None
         self.context = contextvars.Context()
         return ()
-
-    def survivors(self) -> tuple[str, ...]:
-        """Return nothing: a guest's memory goes with its store."""
-        return ()
-
-    def holders(self) -> list[Holder]:
-        """Return nothing; see `survivors`."""
-        return []
 
 
 _BY_NAME = frozenset({"migrate_state", "check_health"})

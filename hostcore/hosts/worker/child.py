@@ -275,7 +275,7 @@ class Worker:
             map(Permission, told.granted), everything=False, module=told.release.name, observed=told.observed
         )
         job = Job(
-            release=told.release, number=told.number, limits=Limits().merged(told.limits), hook_time=told.hook_time,
+            release=told.release, number=told.number, limits=Limits(**told.limits), hook_time=told.hook_time,
             load_time=told.load_time, message_limit=told.message_limit, third_party=told.third_party,
             grants=grants, kept=unpack_code(told.kept), state_version=told.state_version,
         )  # fmt: skip
@@ -292,7 +292,7 @@ class Worker:
 
     def _host(self, told: messages.Load) -> Host:
         if told.host == "native":
-            return NativeHost(Tools(self.loop, make_guard("signal"), ThreadGuard(), {}))
+            return NativeHost(Tools(self.loop, make_guard("signal"), ThreadGuard(), {}), aside=False)
         from hostcore.hosts.wasm.host import WasmHost
 
         config = load_config({"wasm": told.config["wasm"]})

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 from hostcore.contract.manifest import Limits
-from hostcore.errors import DeniedError, HostError
+from hostcore.errors import DeniedError, HostError, LoadError
 from hostcore.hosts.base import Job, Refusal, Tools
 from hostcore.hosts.ending import to_its_end
 from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
@@ -29,8 +30,8 @@ from hostcore.messaging.deadlines import Deadlines
 
 _FILES = 256
 _FILE_SIZE = 1 << 30
-_OWN_MEMORY = 5 * 1024**2
-"""Bytes that the worker itself takes once it is confined: the stacks of two threads, and buffers."""
+_OWN_MEMORY = 1024**2
+"""Bytes that the worker itself takes once it is confined: its loop, and buffers."""
 
 
 class WorkerHost:
@@ -53,6 +54,11 @@ class WorkerHost:
 
     async def load(self, job: Job) -> WorkerInstance:
         """Load a release as a new generation; see `Host.load`."""
+        if sys.platform != "linux":
+            raise LoadError(
+                job.release.name, f"workers need Linux, and this is {sys.platform}", code="HC209",
+                label=job.release.label, hint="run it with isolation 'native', or as a guest with 'wasm'",
+            )  # fmt: skip
         name, loop = job.release.name, self._tools.loop
         log = logging.getLogger(f"hostcore.module.{name}")
         lines = RateLimit(

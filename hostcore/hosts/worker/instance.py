@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hostcore.contract.messages import Envelope
 from hostcore.contract.spec import HOOKS
 from hostcore.errors import ContractError, HookError, HostcoreError, HostError, LimitError, WorkerDiedError
+from hostcore.hosts.apart import InstanceApart
 from hostcore.hosts.base import Crash, Job, Refusal
 from hostcore.hosts.worker import messages
 from hostcore.hosts.worker.carrying import made_again
@@ -30,7 +31,7 @@ from hostcore.messaging.deadlines import Deadlines
 from hostcore.messaging.wire import Reply
 
 if TYPE_CHECKING:
-    from hostcore.generations.holders import Holder
+    pass
 
 _now = time.monotonic
 _LEAVE_TIME = 2.0
@@ -54,33 +55,27 @@ class _Doing(NamedTuple):
         return f"in {self.hook!r}" + (f", handling {self.topic!r}" if self.topic else "")
 
 
-class WorkerInstance:
+class WorkerInstance(InstanceApart):
     """A generation of a module in a process of its own; `sandbox` is the level that its process is confined to."""
 
     def __init__(
         self, job: Job, process: WorkerProcess, desk: Desk, loop: asyncio.AbstractEventLoop, deadlines: Deadlines,
         grace: float,
     ) -> None:  # fmt: skip
-        self.name = job.release.name
-        self.context = contextvars.Context()
-        self.hooks: Mapping[str, int] = {}
-        self.undone: tuple[str, ...] = ()
-        self.revives = False
+        self._died: Callable[[Crash], None] | None = None
+        self._untold: Crash | None = None
+        super().__init__(job, revives=False)
         self.sandbox = ""
-        self._job, self._process, self._desk, self._loop = job, process, desk, loop
+        self._process, self._desk, self._loop = process, desk, loop
         self._deadlines, self._grace = deadlines, grace
         self._arguments: dict[str, list[str]] = {}
-        self._times: dict[str, float] = {}
         self._doing = _Doing()
         self._watches: list[Patience | Meter] = []
         self._verdict = ""
         self._over_limit = False
         self._error: HostError | None = None
-        self._closed = False
         self._kept: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._died: Callable[[Crash], None] | None = None
-        self._untold: Crash | None = None
         process.ended.add_done_callback(self._ended)
         desk.crashed, desk.stuck = self._guest_crashed, self._stuck
 
@@ -104,13 +99,6 @@ class WorkerInstance:
             raise self._nonsense("what it says of its hooks") from None
         self.hooks, self._arguments = loaded.hooks, loaded.arguments
         self._doing = _Doing()
-
-    def _limit_of(self, hook: str) -> float:
-        limit = self._times.get(hook)
-        if limit is None:
-            limit = getattr(self._job.limits, hook, None)
-            limit = self._times[hook] = self._job.hook_time if limit is None else limit
-        return limit
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -161,7 +149,7 @@ class WorkerInstance:
         except Gone:
             raise Refusal(await self._death()) from None
         patience = Patience(process, self._deadlines, number, min(deadline, limit), limit, self._grace)
-        self._watches = [patience] if cpu is None else [patience, Meter(process, self._deadlines, cpu)]
+        self._watches = [patience] if cpu is None else [patience, Meter(process, self._loop, cpu)]
         try:
             return await future
         except RemoteError as exc:
@@ -173,10 +161,6 @@ class WorkerInstance:
             for watch in self._watches:
                 watch.over()
         raise Refusal(error)
-
-    def step(self, resume: Callable[[Any], Any], value: Any, deadline: float) -> Any:
-        """Take one step of a call's coroutine; it only waits, so nothing has to be guarded."""
-        return resume(value)
 
     def finish(self, envelope: Envelope, result: Reply) -> Reply:
         """Return the reply, which is encoded already."""
@@ -195,12 +179,6 @@ class WorkerInstance:
     def limit(self, envelope: Envelope) -> float:
         """Return infinity: calls are watched here, and the worker ended if need be."""
         return inf
-
-    def _unhandled(self, hook: str) -> HookError:
-        return HookError(
-            self.name, f"does not implement {hook!r}", hook=hook, code="HC312", label=self._job.release.label,
-            hint=f"it implements {', '.join(sorted(self.hooks)) or 'no hook'}",
-        )  # fmt: skip
 
     def _nonsense(self, what: str) -> ContractError:
         return ContractError(self.name, f"{what} cannot be read", label=self._job.release.label)
@@ -335,11 +313,3 @@ class WorkerInstance:
         await self._process.close(self._grace)
         self.context = contextvars.Context()
         return ()
-
-    def survivors(self) -> tuple[str, ...]:
-        """Return nothing: all of it goes with its process."""
-        return ()
-
-    def holders(self) -> list[Holder]:
-        """Return nothing; see `survivors`."""
-        return []

@@ -15,6 +15,7 @@ import asyncio
 import os
 import signal
 import time
+from contextvars import Context
 from math import inf
 
 from hostcore.hosts.worker.link import Gone
@@ -23,6 +24,8 @@ from hostcore.messaging.deadlines import Deadlines, Expiring
 
 _now = time.monotonic
 _CPUS = os.cpu_count() or 1
+_SHORTEST = 0.0005
+"""Seconds between two looks at a clock."""
 
 
 class Patience:
@@ -102,18 +105,18 @@ class Meter:
     """Ends a worker whose call uses more processor time than it may.
 
     The kernel's clock of the process is read when the time could be used up at the earliest, with every processor at
-    work on it, and so on with what is left.
+    work on it, and so on with what is left.  That takes timers of its own: the wheel's ticks are as long as a twentieth
+    of a short limit.
     """
 
-    __slots__ = ("_clock", "_deadlines", "_limit", "_process", "_slot", "_start", "verdict")
+    __slots__ = ("_clock", "_limit", "_loop", "_process", "_start", "_timer", "verdict")
 
-    def __init__(self, process: WorkerProcess, deadlines: Deadlines, limit: float) -> None:
+    def __init__(self, process: WorkerProcess, loop: asyncio.AbstractEventLoop, limit: float) -> None:
         self.verdict = ""
-        self._process, self._deadlines, self._limit = process, deadlines, limit
+        self._process, self._loop, self._limit = process, loop, limit
         self._clock = (~process.pid << 3) | 2  # CPUCLOCK_SCHED of the process, as clock_getcpuclockid(3) makes it
-        self._slot: set[Expiring] | None = None
         self._start = self._used()
-        self._wait(limit)
+        self._timer = self._wait(limit)
 
     def _used(self) -> float:
         try:
@@ -121,19 +124,17 @@ class Meter:
         except OSError:
             return 0.0  # it has ended
 
-    def _wait(self, left: float) -> None:
-        self._slot = self._deadlines.add(self, _now() + left / _CPUS)
+    def _wait(self, left: float) -> asyncio.TimerHandle:
+        return self._loop.call_later(max(_SHORTEST, left / _CPUS), self._look, context=Context())
 
-    def expire(self) -> None:
-        """Look at the clock."""
+    def _look(self) -> None:
         left = self._limit - (self._used() - self._start)
         if left > 0:
-            self._wait(left)
+            self._timer = self._wait(left)
         else:
             self.verdict = f"used up the {self._limit:.3g} s of processor time of a call"
             self._process.signal(signal.SIGKILL)
 
     def over(self) -> None:
         """Measure no longer."""
-        if self._slot is not None:
-            self._slot.discard(self)
+        self._timer.cancel()

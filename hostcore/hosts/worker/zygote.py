@@ -30,7 +30,10 @@ from hostcore.hosts.worker.child import Order
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PACKET = 1 << 17
 _DESCRIPTORS = 8
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 class Request(msgspec.Struct):
@@ -56,8 +59,8 @@ _read_request = msgspec.msgpack.Decoder(Request).decode
 
 def main(control: socket.socket, preload: list[str]) -> NoReturn:
     """Import what workers share, then fork one for each request, until the host is gone."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     for name in preload:
         try:
             importlib.import_module(name)
@@ -146,7 +149,7 @@ class Zygote:
     def _become_worker(self, parent: int, order: Order, descriptors: list[int]) -> NoReturn:
         """Be the worker, in the child; whatever happens, never return into the loop of the parent."""
         try:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
             signal.set_wakeup_fd(-1)

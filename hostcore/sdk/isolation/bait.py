@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 _VARIABLE = "HOSTCORE_BAIT"
-_STRAYS = ("/tmp/hostcore-hostile-was-here", "/dev/shm/hostcore-hostile-was-here")
+_SHARED = (Path("/tmp"), Path("/dev/shm"))
+"""Directories that everybody can write to."""
 
 
 class Bait:
@@ -19,19 +20,22 @@ class Bait:
 
     Args:
         folder: The directory.
-        sources: Those of the code that must stay as it is.
+        sources: Directories of code in which nothing may be planted.
     """
 
     def __init__(self, folder: Path, sources: tuple[Path, ...]) -> None:
         self.secret = secrets.token_hex(16)
-        self._folder, self._sources = folder, sources
+        self._folder = folder
         self._file = folder / "secret"
         self._file.write_text(self.secret)
         self._file.chmod(0o600)
         self._mode = self._file.stat().st_mode
         os.environ[_VARIABLE] = self.secret
         self._sockets = list(self._listen())
-        self._code = self._look_at_code()
+        name = (
+            f"hostcore_planted_{secrets.token_hex(8)}.py"  # of this test alone: what others write is not ours to touch
+        )
+        self._plants = [folder / "planted", *(place / name for place in (*sources, *_SHARED))]
 
     def _listen(self) -> Iterator[socket.socket]:
         self._abstract = f"hostcore-bait-{secrets.token_hex(8)}"
@@ -52,25 +56,18 @@ class Bait:
     def facts(self) -> dict[str, Any]:
         """Return what an attack has to know to reach for it."""
         return {
-            "secret_file": str(self._file), "new_file": str(self._folder / "planted"), "variable": _VARIABLE,
+            "secret_file": str(self._file), "plants": [str(path) for path in self._plants], "variable": _VARIABLE,
             "tcp": self._sockets[0].getsockname()[1], "udp": self._sockets[1].getsockname()[1],
             "unix": str(self._folder / "stream"), "unix_datagrams": str(self._folder / "datagrams"),
             "abstract": self._abstract,
         }  # fmt: skip
 
-    def _look_at_code(self) -> dict[str, int]:
-        return {
-            str(path): path.stat().st_size
-            for source in self._sources
-            for path in source.rglob("*.py")
-        }  # fmt: skip
-
     def touched(self) -> list[str]:
         """Return what was reached, as text, and set it right again."""
         found = [*self._heard(), *self._changed()]
-        for path in (self._folder / "planted", *map(Path, _STRAYS)):
+        for path in self._plants:
             if path.exists():
-                found.append(f"it wrote {path}")
+                found.append(f"it planted {path}")
                 path.unlink()
         return found
 
@@ -89,13 +86,6 @@ class Bait:
             yield "it changed the secret's file"
             self._file.write_text(self.secret)
             self._file.chmod(0o600)
-        now = self._look_at_code()
-        for path in now.keys() - self._code.keys():
-            yield f"it planted {path}"
-            Path(path).unlink()
-        for path, size in self._code.items():
-            if now.get(path) != size:
-                yield f"it changed {path}"
 
     def close(self) -> None:
         """Take it away."""

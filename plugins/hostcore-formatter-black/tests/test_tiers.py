@@ -16,6 +16,8 @@ from support.python_guests import keep_compiled, python_guest
 import hostcore
 from hostcore import errors
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "hostcore").rglob("*.py"))[::8]
 MODE = black.Mode(line_length=120)

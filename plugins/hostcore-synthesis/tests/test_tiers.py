@@ -21,6 +21,8 @@ from hostcore_synthesis.rendering import Renderer
 from hostcore_synthesis.shape import read_spec
 from hostcore_synthesis.specs import SpecError
 
+pytestmark = pytest.mark.once
+
 HOSTS = ("native", "worker", "wasm", "wasm+worker")
 GOOD = (
     {

@@ -84,15 +84,22 @@ def test_a_changed_secret_is_noticed_and_set_right(bait: Bait, change: str) -> N
     assert (file.read_text(), file.stat().st_mode & 0o777) == (bait.secret, 0o600)
 
 
-def test_planted_files_are_noticed_and_taken_away(bait: Bait, tmp_path: Path) -> None:
-    """A new file beside the secret, and one among the code, are told of; a changed file of the code too."""
-    Path(bait.facts()["new_file"]).touch()
-    (tmp_path / "code" / "planted.py").touch()
-    (tmp_path / "code" / "module.py").write_text("x = 2; y = 3\n")
-    told = bait.touched()
-    assert len(told) == 3
-    assert [text.split()[1] for text in told] == ["planted", "changed", "wrote"]
-    assert not (tmp_path / "code" / "planted.py").exists()
+def test_planted_files_are_noticed_and_taken_away(bait: Bait) -> None:
+    """A file in any of the places where nothing may be planted is told of, once."""
+    plants = [Path(path) for path in bait.facts()["plants"]]
+    assert [path.parent.name for path in plants] == ["bait", "code", "tmp", "shm"]
+    for path in plants[:3]:
+        path.touch()
+        assert bait.touched() == [f"it planted {path}"]
+    assert bait.touched() == []
+
+
+def test_what_others_write_is_left_alone(bait: Bait, tmp_path: Path) -> None:
+    """Code that somebody changes meanwhile is not the module's doing, and stays."""
+    new = tmp_path / "code" / "new.py"
+    new.touch()
+    assert bait.touched() == []
+    assert new.exists()
 
 
 def test_processes_below(tmp_path: Path) -> None:

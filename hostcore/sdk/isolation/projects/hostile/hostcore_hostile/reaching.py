@@ -61,19 +61,14 @@ def _by_directory(secret: str) -> bytes:
 def file_write(stage: Stage) -> Found:
     """Write where it must not: beside the secret, over it, and over its own code and hostcore's."""
     facts, tries = stage.facts, Tries()
-    import hostcore
 
-    def write(path: str | Path) -> str:
-        with open(path, "ab") as file:  # noqa: PTH123
+    def write(path: str) -> str:
+        with Path(path).open("ab") as file:
             file.write(b"# hostile was here\n")
-        return str(path)
+        return path
 
-    tries.one("a new file", lambda: write(facts["new_file"]))
-    tries.one("the secret", lambda: write(facts["secret_file"]))
-    tries.one("its own code", lambda: write(Path(__file__).with_name("planted.py")))
-    tries.one("hostcore's code", lambda: write(Path(hostcore.__file__).with_name("planted.py")))
-    tries.one("/tmp", lambda: write("/tmp/hostcore-hostile-was-here"))
-    tries.one("/dev/shm", lambda: write("/dev/shm/hostcore-hostile-was-here"))
+    for path in (*facts["plants"], facts["secret_file"]):
+        tries.one(path, write, path)
     tries.one("delete the secret", lambda: os.unlink(facts["secret_file"]))  # noqa: PTH108
     tries.one("truncate it", lambda: os.truncate(facts["secret_file"], 0))
     tries.one("its mode", lambda: os.chmod(facts["secret_file"], 0o777))  # noqa: PTH101
