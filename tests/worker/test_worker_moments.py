@@ -12,11 +12,21 @@ from typing import Any
 
 import pytest
 from support.modules import ECHO, ModuleWriter
-from system.support import Notes, soon, until
-from worker.puppet import EVERYTHING, PUPPET, descriptors, pid_of
+from system.support import Gate, Notes, soon, until
+from worker.puppet import EVERYTHING, PUPPET, descriptors, pid_of, run
 
 import hostcore
 
+SLOW_CHECK = """
+@hookimpl
+def initialize(self, context):
+    self.context = context
+
+@hookimpl
+async def check_health(self):
+    await self.context.invoke("gate", "wait")
+    return True
+"""
 AGAIN = "await context.invoke('notes', 'take', what=message.topic)"
 
 
@@ -88,13 +98,20 @@ async def test_a_load_that_is_cancelled_twice(
     assert not list(tmp_path.glob("hostcore-worker-*"))
 
 
+@pytest.mark.parametrize("first", [False, True])
 async def test_a_message_in_the_moment_of_death(
-    system: hostcore.ModuleSystem, write: ModuleWriter, notes: Notes
+    system: hostcore.ModuleSystem, write: ModuleWriter, notes: Notes, first: bool
 ) -> None:
-    """A message that is begun when the process has ended, and nobody has been told yet, is handled by the next one."""
+    """A message that is begun when the process has ended, and nobody has been told yet, is handled by the next one.
+
+    The first one that suspends is begun by a task that is made for it, and so a turn of the event loop later.
+    """
     await system.load("puppet", source=write(PUPPET, "puppet", manifest=EVERYTHING), isolation="worker")
-    record, pid = system.record("puppet"), await pid_of(system)
-    cell, link = record.cell, record.copy.instance._process.link
+    record = system.record("puppet")
+    process = record.copy.instance._process
+    if not first:
+        assert await pid_of(system) == process.pid
+    cell, link = record.cell, process.link
     close = link.close
 
     def close_and_begin(reason: str) -> None:
@@ -104,7 +121,35 @@ async def test_a_message_in_the_moment_of_death(
             cell._drain()
 
     link.close = close_and_begin
-    os.kill(pid, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
     await until(lambda: notes.taken)
     assert notes.taken == ["late"]
     assert [crash.topic for crash in system.crashes("puppet")] == ["late"]
+
+
+async def test_a_new_copy_that_dies_before_it_serves(
+    system: hostcore.ModuleSystem, write: ModuleWriter, gate: Gate, notes: Notes
+) -> None:
+    """A process that dies after it was found well, and before it serves, is replaced, and messages wait for that."""
+    await system.load("puppet", source=write(PUPPET, "puppet", manifest=EVERYTHING), isolation="worker")
+    await system.load("slow", source=write(SLOW_CHECK, "slow", manifest='requires = ["puppet"]'))
+    old, nursery = await pid_of(system), system._loader._hosts["worker"]._nursery
+    reloading = asyncio.create_task(system.reload("puppet", cascade=True))
+    await soon(gate.arrived.wait())  # the new puppet has been found well, and waits for the new "slow"
+    (new,) = nursery._statuses.keys() - {old}
+    sent = [asyncio.create_task(system.send("puppet", AGAIN, topic=f"sent.{i}")) for i in range(3)]
+    os.kill(new, signal.SIGKILL)
+    await until(lambda: new not in nursery._statuses)
+    await run_turns(5)  # its end has reached whoever hears of it
+    gate.opened.set()
+    assert not (await soon(reloading)).rolled_back
+    await soon(asyncio.gather(*sent))
+    assert await soon(run(system, "return 1")) == 1
+    assert notes.taken == ["sent.0", "sent.1", "sent.2"]
+    assert len(system.crashes("puppet")) == 1
+
+
+async def run_turns(count: int) -> None:
+    """Let the event loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
+from collections.abc import Callable
 from math import inf
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,6 +62,8 @@ class WorkerInstance(InstanceApart):
         self, job: Job, process: WorkerProcess, desk: Desk, loop: asyncio.AbstractEventLoop, deadlines: Deadlines,
         grace: float,
     ) -> None:  # fmt: skip
+        self._died: Callable[[Crash], None] | None = None
+        self._untold: Crash | None = None
         super().__init__(job, revives=False)
         self.sandbox = ""
         self._process, self._desk, self._loop = process, desk, loop
@@ -111,6 +114,7 @@ class WorkerInstance(InstanceApart):
                 self.name, f"hook {hook!r} takes live objects, which do not reach another process", hook=hook,
                 code="HC312", label=self._job.release.label, hint="run the module natively",
             ))  # fmt: skip
+        self._doing = _Doing(hook, envelope.topic, envelope.id)  # here: the coroutine may begin a turn later
         return self._handle(envelope)
 
     async def _handle(self, envelope: Envelope) -> Reply:
@@ -119,7 +123,6 @@ class WorkerInstance(InstanceApart):
             envelope.hook,
         )  # fmt: skip
         self._desk.delivery = current.get()
-        self._doing = _Doing(envelope.hook, envelope.topic, envelope.id)
         hard = _now() + self._limit_of(envelope.hook)
         try:
             schema, data = await self._call("message", messages.encode(told), hard, envelope.deadline)
@@ -243,8 +246,24 @@ class WorkerInstance(InstanceApart):
             return
         error = self._error = self._error_for(ended.result())
         kind = "limit" if self._over_limit else "hung" if self._verdict else "died"
-        if self.died is not None:
-            self.died(Crash(kind, error, *self._doing))
+        self._untold = Crash(kind, error, *self._doing)
+        self._tell()
+
+    @property
+    def died(self) -> Callable[[Crash], None] | None:
+        """Who is told of its death; who comes too late for that is told as well, as soon as the swap is done."""
+        return self._died
+
+    @died.setter
+    def died(self, listener: Callable[[Crash], None] | None) -> None:
+        self._died = listener
+        if self._untold is not None:
+            self._loop.call_soon(self._tell, context=contextvars.Context())
+
+    def _tell(self) -> None:
+        if self._untold is not None and self._died is not None and not self._closed:
+            crash, self._untold = self._untold, None
+            self._died(crash)
 
     def _error_for(self, end: End) -> HostError:
         for watch in self._watches:
