@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
-from hostcore.hosts.worker.folders import remove
+import pytest
+
+from hostcore.hosts.worker.folders import PREFIX, remove, remove_abandoned
 
 
 def nested(folder: Path, depth: int) -> None:
@@ -63,3 +68,14 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     remove(tmp_path / "file")
     assert (tmp_path / "file").exists()
+
+
+def test_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a host left behind that is gone is removed; what belongs to one that runs, or is no worker's, stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in (f"{PREFIX}{gone.pid}-a", f"{PREFIX}{os.getpid()}-b", f"{PREFIX}other", "other"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    remove_abandoned()
+    assert {path.name for path in tmp_path.iterdir()} == {f"{PREFIX}{os.getpid()}-b", f"{PREFIX}other", "other"}

@@ -28,6 +28,7 @@ from hostcore.contract.manifest import Limits
 from hostcore.contract.messages import Envelope
 from hostcore.contract.permissions import Permission
 from hostcore.contract.spec import HOOKS
+from hostcore.errors import HostError
 from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job, Tools
@@ -247,6 +248,7 @@ class Worker:
         try:
             self.link.reply(number, await work)
         except asyncio.CancelledError:
+            self.link.fail(number, carried(HostError("it was cancelled")))  # the host waits to see that it has ended
             raise
         except Exception as exc:  # noqa: BLE001 - the host gets it, named
             self.link.fail(number, carried(exc))

@@ -10,9 +10,12 @@ import contextlib
 import itertools
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+PREFIX = "hostcore-worker-"
+"""How the directories of workers begin; the host's number follows."""
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -64,3 +67,11 @@ def _open_up(name: str, directory: int) -> None:
         os.chmod(f"/proc/self/fd/{place}", 0o700)  # noqa: PTH101
     finally:
         os.close(place)
+
+
+def remove_abandoned() -> None:
+    """Remove the directories of workers whose host is gone, and had no time to."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if number.isdecimal() and not Path(f"/proc/{number}").exists() and folder.lstat().st_uid == os.geteuid():
+            remove(folder)

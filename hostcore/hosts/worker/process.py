@@ -21,7 +21,7 @@ from hostcore.hosts.lines import Output, RateLimit
 from hostcore.hosts.text import printable
 from hostcore.hosts.worker.child import Order
 from hostcore.hosts.worker.desk import MOST_WAITING, Desk
-from hostcore.hosts.worker.folders import remove
+from hostcore.hosts.worker.folders import PREFIX, remove
 from hostcore.hosts.worker.frames import Frame
 from hostcore.hosts.worker.link import Gone, Link
 from hostcore.hosts.worker.messages import READ_ERRORS
@@ -105,7 +105,7 @@ class WorkerProcess:
         self._pipes: dict[int, Output] = {}
         self._side: SideDesk | None = None
         self._handle = -1
-        self.folder = Path(tempfile.mkdtemp(prefix="hostcore-worker-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
 
     def __repr__(self) -> str:
         return f"<WorkerProcess {self.pid} {'ended' if self.ended.done() else 'runs'}>"
