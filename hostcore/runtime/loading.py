@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
-from hostcore.contract.isolation import GIVES
+from hostcore.contract.isolation import GIVES, is_confined
 from hostcore.contract.manifest import Manifest, read_manifest
+from hostcore.contract.permissions import growth
 from hostcore.contract.versions import Capability
-from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
+from hostcore.errors import DeniedError, HookError, HostcoreError, LoadError, did_you_mean
 from hostcore.hosts import faults
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job
 from hostcore.hosts.native import NativeHost
@@ -200,6 +201,20 @@ class Loader:
         return tuple(map(str, sorted({*found, *copy.manifest.provides})))
 
     # --- serving and not ---------------------------------------------------------------------------------------
+
+    def recheck(self, copy: Copy) -> None:
+        """Make sure that a copy which is about to serve has nothing that was taken back while it was made.
+
+        Raises:
+            DeniedError: It was set up with more than it may have now.
+        """
+        taken = growth(copy.set_up, copy.grants.granted) if is_confined(copy.host) else ()
+        if taken:
+            lost = ", ".join(sorted(repr(str(each)) for each in taken))
+            raise DeniedError(
+                f"{copy.release.name!r} has lost {lost} while it was made",
+                hint="it was revoked meanwhile: try again, and it is made without",
+            )  # fmt: skip
 
     def activate(self, record: Record, copy: Copy) -> None:
         """Put a prepared copy behind the module's paused cell: the swap."""

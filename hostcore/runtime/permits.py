@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from hostcore.contract.grants import ModuleGrants
+from hostcore.contract.grants import SET_UP, ModuleGrants
 from hostcore.contract.isolation import is_confined
 from hostcore.contract.manifest import Manifest
 from hostcore.contract.permissions import Permission, growth, narrowed
@@ -28,8 +28,6 @@ from hostcore.runtime.isolating import choose_host
 from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, TRUSTED, Asker, Bounds, Policy
 from hostcore.runtime.refusals import Refusals
 
-SET_UP = frozenset({"fs.read", "fs.write", "env", "spawn"})
-"""The kinds that a host sets up before any code of a module runs: a change takes a new copy."""
 log = logging.getLogger("hostcore")
 
 
