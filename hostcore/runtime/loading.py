@@ -16,9 +16,8 @@ from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
 from hostcore.contract.isolation import GIVES, is_confined
 from hostcore.contract.manifest import Manifest, read_manifest
-from hostcore.contract.permissions import growth
 from hostcore.contract.versions import Capability
-from hostcore.errors import DeniedError, HookError, HostcoreError, LoadError, did_you_mean
+from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
 from hostcore.hosts import faults
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job
 from hostcore.hosts.native import NativeHost
@@ -29,6 +28,7 @@ from hostcore.packages.sources import from_source
 from hostcore.runtime.collecting import Collector
 from hostcore.runtime.history import Remains
 from hostcore.runtime.parts import Parts
+from hostcore.runtime.permits import check_set_up
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
 
@@ -208,13 +208,8 @@ class Loader:
         Raises:
             DeniedError: It was set up with more than it may have now.
         """
-        taken = growth(copy.set_up, copy.grants.granted) if is_confined(copy.host) else ()
-        if taken:
-            lost = ", ".join(sorted(repr(str(each)) for each in taken))
-            raise DeniedError(
-                f"{copy.release.name!r} has lost {lost} while it was made",
-                hint="it was revoked meanwhile: try again, and it is made without",
-            )  # fmt: skip
+        if is_confined(copy.host):
+            check_set_up(copy.set_up, copy.grants)
 
     def activate(self, record: Record, copy: Copy) -> None:
         """Put a prepared copy behind the module's paused cell: the swap."""

@@ -295,6 +295,20 @@ def refused(module: str, missing: Sequence[Permission], asked: Sequence[Permissi
     return ConsentError(module, _texts(missing), hint=hint, expected=rest)
 
 
+def check_set_up(set_up: Iterable[Permission], grants: ModuleGrants) -> None:
+    """Make sure that what a copy was set up with is granted still.
+
+    Raises:
+        DeniedError: Some of it was taken back meanwhile.
+    """
+    lost = growth(set_up, grants.granted)
+    if lost:
+        raise DeniedError(
+            f"{grants.module!r} has lost {', '.join(sorted(map(repr, _texts(lost))))} while it was made",
+            hint="it was revoked meanwhile: try again, and it is made without",
+        )
+
+
 def _texts(permissions: Iterable[Permission]) -> tuple[str, ...]:
     return tuple(map(str, permissions))
 
