@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hostcore.cli import consenting, output
+from hostcore.cli.changing import wait_option
 from hostcore.cli.commands import Target, find_target, host_options, json_option
 from hostcore.cli.looking import ask
 from hostcore.contract.permissions import Permission
@@ -27,10 +28,11 @@ EFFECTS = {
 @click.argument("permissions", nargs=-1, metavar="[PERMISSION]...")
 @click.option("--all", "everything", is_flag=True, help="Grant all that it asks for (the default).")
 @click.option("--yes", is_flag=True, help="Do not ask: where nobody sits at a terminal.")
+@wait_option
 @host_options
 @json_option
 def grant(
-    name: str, permissions: tuple[str, ...], everything: bool, yes: bool, config_file: Path | None,
+    name: str, permissions: tuple[str, ...], everything: bool, yes: bool, timeout: float, config_file: Path | None,
     host_name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what module NAME asks for, and grant it all, or only the PERMISSIONs named; the rest is declined.
@@ -60,16 +62,18 @@ def grant(
 
         return granting.grant(inventory, granting.permits_of(target.config), name, chosen or None, report["digest"])
 
-    _told(ask(target, "grants.grant", params, local), as_json=as_json)
+    _told(ask(target, "grants.grant", params, local, timeout), as_json=as_json)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("permissions", nargs=-1, metavar="[PERMISSION]...")
+@wait_option
 @host_options
 @json_option
 def revoke(
-    name: str, permissions: tuple[str, ...], config_file: Path | None, host_name: str | None, as_json: bool
+    name: str, permissions: tuple[str, ...], timeout: float, config_file: Path | None, host_name: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Take back what module NAME was granted, all of it or the PERMISSIONs named.  A running one is refused at once.
 
@@ -84,7 +88,7 @@ def revoke(
 
         return granting.revoke(granting.permits_of(target.config), name, chosen or None)
 
-    _told(ask(target, "grants.revoke", params, local), as_json=as_json)
+    _told(ask(target, "grants.revoke", params, local, timeout), as_json=as_json)
 
 
 def shown(target: Target, name: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _shown(value: Any) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
-        case list():
+        case list() | tuple():
             return "\n".join(map(_shown, value))
         case dict():
             return "\n".join(f"{key}: {_shown(each)}" for key, each in value.items())
@@ -100,14 +100,16 @@ def why(name: str, config_file: Path | None, host_name: str | None, as_json: boo
     )
 
 
-def ask(target: Target, method: str, params: dict[str, Any], local: Callable[[Inventory], Any]) -> Any:
+def ask(
+    target: Target, method: str, params: dict[str, Any], local: Callable[[Inventory], Any], timeout: float = PATIENCE
+) -> Any:  # fmt: skip
     """Return the host's answer, or where no host runs, or it does not answer, this process's own.
 
     Raises:
         HostcoreError: What the host, or `local`, raised.
     """
     try:
-        return target.client.call(method, params, timeout=PATIENCE)
+        return target.client.call(method, params, timeout=timeout)
     except NoHostError:
         pass
     except SilentHostError as error:

@@ -16,6 +16,8 @@ from typing import Protocol
 from hostcore.contract.permissions import Permission
 from hostcore.errors import DeniedError
 
+SET_UP = frozenset({"fs.read", "fs.write", "env", "spawn"})
+"""The kinds that a host sets up before any code of a module runs: a change takes a new copy."""
 _REMEMBERED = 4096
 Key = tuple[str, str]
 
@@ -118,6 +120,10 @@ class ModuleGrants:
     def targets(self, kind: str) -> frozenset[str]:
         """Return the targets that are granted of a kind, for what a host has to set up before any code runs."""
         return frozenset(each.target for each in self.granted if each.kind == kind)
+
+    def set_up(self) -> frozenset[Permission]:
+        """Return what is granted of the kinds that a host sets up before any code runs."""
+        return frozenset(each for each in self.granted if each.kind in SET_UP)
 
     def _decide(self, kind: str, target: str) -> bool:
         answers, key = self._answers, (kind, target)

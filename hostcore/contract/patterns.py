@@ -21,7 +21,7 @@ _PATTERN = r"[A-Za-z0-9._:*?-]{1,128}"
 
 def fits(name: str, patterns: Iterable[str]) -> bool:
     """Tell whether a name falls under one of the patterns, to the letter."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)  # a "[" is itself
 
 
 def distribution_fits(name: str, patterns: Iterable[str]) -> bool:

@@ -20,7 +20,6 @@ from hostcore.control.protocol import VERSION
 from hostcore.control.requests import (
     Call,
     Change,
-    Crashes,
     Load,
     Named,
     Nothing,
@@ -70,7 +69,7 @@ class Methods:
             _method("modules.rollback", Rollback, self._rollback),
             _method("modules.history", Named, self._history),
             _method("modules.leaks", Named, self._leaks),
-            _method("modules.crashes", Crashes, self._crashes),
+            _method("modules.crashes", Perhaps, self._crashes),
             _method("modules.revive", Revive, self._revive),
             _method("modules.enable", Named, self._enable),
             _method("modules.disable", Named, self._disable),
@@ -160,7 +159,7 @@ class Methods:
     async def _leaks(self, params: Named) -> dict[str, Any]:
         return {"name": params.name, "generations": await self._system.leaks(params.name)}
 
-    async def _crashes(self, params: Crashes) -> dict[str, Any]:
+    async def _crashes(self, params: Perhaps) -> dict[str, Any]:
         return {"name": params.name, "crashes": self._system.crashes(params.name)}
 
     async def _revive(self, params: Revive) -> dict[str, Any]:

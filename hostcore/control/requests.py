@@ -92,12 +92,6 @@ class Rollback(Named, frozen=True, kw_only=True):
     state: Literal["current", "last", "fresh"] | None = None
 
 
-class Crashes(msgspec.Struct, frozen=True, kw_only=True):
-    """A module whose crashes are asked for; none: all."""
-
-    name: ModuleName | None = None
-
-
 class Revive(Named, frozen=True, kw_only=True):
     """A module to revive, as for `ModuleSystem.revive`."""
 

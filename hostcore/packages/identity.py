@@ -59,14 +59,14 @@ def _parts(release: Release) -> Iterator[tuple[str, Path]]:
 
 
 def _files(place: Path) -> Iterator[Path]:
-    """Yield the files of the package or module at `place`, in order; bytecode is made from them."""
+    """Yield the files of the package or module at `place`, in order; what is in `__pycache__` is made from them."""
     if not place.is_dir():
         with contextlib.suppress(OSError):
             yield from sorted(each for each in place.parent.iterdir() if module_name(each.name) == place.name)
         return
     for folder, folders, files in os.walk(place, followlinks=False):
         folders[:] = sorted(each for each in folders if each != "__pycache__")
-        yield from (Path(folder, each) for each in sorted(files) if not each.endswith((".pyc", ".pyo")))
+        yield from (Path(folder, each) for each in sorted(files))  # a .pyc here is imported where there is no source
 
 
 def publisher_of(release: Release) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from hostcore.config import ModuleConfig, cache_dir, usual_limits
 from hostcore.contract.context import Context
-from hostcore.contract.isolation import GIVES
+from hostcore.contract.isolation import GIVES, is_confined
 from hostcore.contract.manifest import Manifest, read_manifest
 from hostcore.contract.versions import Capability
 from hostcore.errors import HookError, HostcoreError, LoadError, did_you_mean
@@ -29,6 +29,7 @@ from hostcore.packages.sources import from_source
 from hostcore.runtime.collecting import Collector
 from hostcore.runtime.history import Remains
 from hostcore.runtime.parts import Parts
+from hostcore.runtime.permits import check_set_up
 from hostcore.runtime.ports import ModulePorts
 from hostcore.runtime.registry import Copy, Record, Wish
 
@@ -211,6 +212,15 @@ class Loader:
         return tuple(map(str, sorted({*found, *copy.manifest.provides})))
 
     # --- serving and not ---------------------------------------------------------------------------------------
+
+    def recheck(self, copy: Copy) -> None:
+        """Make sure that a copy which is about to serve has nothing that was taken back while it was made.
+
+        Raises:
+            DeniedError: It was set up with more than it may have now.
+        """
+        if is_confined(copy.host):
+            check_set_up(copy.set_up, copy.grants)
 
     def activate(self, record: Record, copy: Copy) -> None:
         """Put a prepared copy behind the module's paused cell: the swap."""

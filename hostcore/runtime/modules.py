@@ -180,6 +180,7 @@ class Modules:
                 await self._loader.try_out(wish, described)
                 copy = await self._loader.prepare(record, wish, described)
                 self._planner.check_requirements(record.name, manifest)  # they may have gone meanwhile
+                self._loader.recheck(copy)
             except BaseException as exc:
                 error = _named(record.name, exc)
                 if copy is not None:

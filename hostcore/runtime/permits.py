@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from hostcore.contract.grants import ModuleGrants
+from hostcore.contract.grants import SET_UP, ModuleGrants
 from hostcore.contract.isolation import is_confined
 from hostcore.contract.manifest import Manifest
 from hostcore.contract.permissions import Permission, growth, narrowed
@@ -28,8 +28,6 @@ from hostcore.runtime.isolating import choose_host
 from hostcore.runtime.policy import NOT_GRANTED, OBSERVED, TRUSTED, Asker, Bounds, Policy
 from hostcore.runtime.refusals import Refusals
 
-SET_UP = frozenset({"fs.read", "fs.write", "env", "spawn"})
-"""The kinds that a host sets up before any code of a module runs: a change takes a new copy."""
 log = logging.getLogger("hostcore")
 
 
@@ -295,6 +293,20 @@ def refused(module: str, missing: Sequence[Permission], asked: Sequence[Permissi
     rest = "" if len(missing) == len(asked) else f"it asks for: {', '.join(_texts(asked))}"
     hint = f"look at it and decide: hostcore grant {module}"
     return ConsentError(module, _texts(missing), hint=hint, expected=rest)
+
+
+def check_set_up(set_up: Iterable[Permission], grants: ModuleGrants) -> None:
+    """Make sure that what a copy was set up with is granted still.
+
+    Raises:
+        DeniedError: Some of it was taken back meanwhile.
+    """
+    lost = growth(set_up, grants.granted)
+    if lost:
+        raise DeniedError(
+            f"{grants.module!r} has lost {', '.join(sorted(map(repr, _texts(lost))))} while it was made",
+            hint="it was revoked meanwhile: try again, and it is made without",
+        )
 
 
 def _texts(permissions: Iterable[Permission]) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class Copy:
         self.limits = limits
         self.host = host
         self.permit = permit
+        self.set_up = permit.grants.set_up()  # its host gives it that before any of its code runs
         self.instance: HostedInstance | None = None
         self.context: Context | None = None
         self.initialized = False

@@ -158,6 +158,9 @@ class Transaction:
                 async with self._timed(phase, member) as seconds:
                     await work(member, seconds)
         self._recheck()
+        for member in self._members:
+            self._at = member
+            self._loader.recheck(member.made)
         self._swap()
 
     @asynccontextmanager

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from hostcore.contract.permissions import Permission
 from hostcore.errors import HostcoreError
-from hostcore.runtime.loading import Described
-from hostcore.runtime.permits import SET_UP, GrantReport
+from hostcore.runtime.loading import Described, to_its_end
+from hostcore.runtime.permits import GrantReport
 from hostcore.runtime.refusals import Attempt
-from hostcore.runtime.registry import Copy, Record, Wish
+from hostcore.runtime.registry import Record, Wish
 from hostcore.runtime.reload import Orders
 from hostcore.runtime.reports import GrantChange
 from hostcore.system.core import Core
@@ -35,7 +35,7 @@ class Permissions(Core):
     async def grant(
         self, name: str, permissions: Iterable[str | Permission] | None = None, *, digest: str = ""
     ) -> GrantChange:  # fmt: skip
-        """Agree to what a module asks for, as its release is now.
+        """Agree to what a module asks for, as its release is now.  Cancelling does not stop it half-way.
 
         Args:
             name: The module.
@@ -48,6 +48,9 @@ class Permissions(Core):
             LoadError, ManifestError, ConfigError: As for `grants`.
         """
         chosen = None if permissions is None else _parsed(permissions)
+        return await to_its_end(self._grant(name, chosen, digest))
+
+    async def _grant(self, name: str, chosen: tuple[Permission, ...] | None, digest: str) -> GrantChange:
         release, manifest = await self._described(name)
         consent = await asyncio.to_thread(self.permits.give, release, manifest, chosen, digest)
         effect, reason = await self._apply(name, KEPT)
@@ -55,6 +58,8 @@ class Permissions(Core):
 
     async def revoke(self, name: str, permissions: Iterable[str | Permission] | None = None) -> GrantChange:
         """Take back what a module was granted; a running copy is refused from the next check on.
+
+        Cancelling does not stop it half-way.
 
         Args:
             name: The module.
@@ -66,6 +71,9 @@ class Permissions(Core):
             ConfigError, DeniedError: The file of consents cannot be used.
         """
         chosen = None if permissions is None else _parsed(permissions)
+        return await to_its_end(self._revoke(name, chosen))
+
+    async def _revoke(self, name: str, chosen: tuple[Permission, ...] | None) -> GrantChange:
         taken = await asyncio.to_thread(self.permits.take, name, chosen)
         effect, reason = await self._apply(name, UNLOADED)
         return GrantChange(module=name, taken=tuple(map(str, taken)), effect=effect, reason=reason)
@@ -84,12 +92,12 @@ class Permissions(Core):
         if self._parts is None or self._stopped or name not in self._registry:
             return NOT_LOADED, ""
         record = self._registry.record(name)
-        copy, before = record.copy, _set_up(record.copy)
+        copy = record.copy
         self.permits.refresh(name)
         self._drop_subscriptions(record)
         if copy is None:
             return NOT_LOADED, ""
-        if _set_up(copy) == before or copy.host == "native":
+        if copy.grants.set_up() == copy.set_up or copy.host == "native":
             return AT_ONCE, ""
         return await self._remake(name, otherwise)
 
@@ -135,7 +143,3 @@ class Permissions(Core):
 
 def _parsed(permissions: Iterable[str | Permission]) -> tuple[Permission, ...]:
     return tuple(each if isinstance(each, Permission) else Permission(each) for each in permissions)
-
-
-def _set_up(copy: Copy | None) -> dict[str, frozenset[str]]:
-    return {kind: copy.grants.targets(kind) for kind in SET_UP} if copy is not None else {}

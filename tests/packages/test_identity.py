@@ -43,13 +43,15 @@ def test_one_byte_makes_another_release(site: Path, name: str) -> None:
 
 
 def test_names_and_places_count(site: Path) -> None:
-    """A file that is new, gone, or called otherwise makes another release; bytecode does not."""
+    """A file that is new, gone, or called otherwise makes another release; cached bytecode does not."""
     before = release_digest(installed(site))
     (site / "acme_counter" / "__pycache__").mkdir()
     (site / "acme_counter" / "__pycache__" / "x.cpython-313.pyc").write_bytes(b"x")
-    (site / "acme_counter" / "old.pyc").write_bytes(b"x")
     (site / "acme_other.py").write_text("")
     assert release_digest(installed(site)) == before
+    (site / "acme_counter" / "code.pyc").write_bytes(b"x")  # is imported as it is
+    assert release_digest(installed(site)) != before
+    (site / "acme_counter" / "code.pyc").unlink()
     (site / "acme_counter" / "data.txt").rename(site / "acme_counter" / "deep" / "data.txt")
     assert release_digest(installed(site)) != before
 

@@ -344,6 +344,52 @@ async def test_a_copy_in_the_making_is_revoked_too(write: ModuleWriter, gate: An
         assert await system.publish("told.a") == 0
 
 
+async def test_a_copy_set_up_with_what_was_revoked_does_not_serve(
+    write: ModuleWriter, gate: Any, tmp_path: Path
+) -> None:  # fmt: skip
+    """A file that is revoked while a copy is made, whose process could read it by then, is in nobody's hands."""
+    slow = ACTOR.replace("def initialize", "async def initialize").replace(
+        "self.store = None", "self.store = None\n    await context.invoke('gate', 'wait')"
+    )
+    file = f"fs.read:{tmp_path}"
+    async with running({"gate": gate}, policy={}, load_timeout=20.0) as system:
+        source = write(slow, "actor", manifest=f"isolation = 'worker'\npermissions = ['cap:gate', '{file}']")
+        with pytest.raises(errors.ConsentError):
+            await system.load("actor", source=source)
+        await system.grant("actor")
+        loading = asyncio.ensure_future(system.load("actor", source=source))
+        await gate.arrived.wait()
+        await system.revoke("actor", [file])
+        gate.opened.set()
+        with pytest.raises(errors.DeniedError, match="has lost"):
+            await loading
+
+        await system.load("actor", source=source)
+        gate.arrived.clear()
+        gate.opened.clear()
+        granting = asyncio.ensure_future(system.grant("actor", [file]))  # it is reloaded, to have it
+        await gate.arrived.wait()
+        assert (await system.revoke("actor", [file])).effect == "at once"  # who serves does not have it
+        gate.opened.set()
+        change = await granting
+        assert (change.effect, "has lost" in change.reason, system.modules["actor"].generation) == ("kept", True, 2)
+
+
+async def test_a_revocation_that_is_cancelled_comes_to_its_end(write: ModuleWriter, tmp_path: Path) -> None:
+    """Whoever asked may have gone: what was taken back is taken from the running copy all the same."""
+    async with asking() as system:
+        with pytest.raises(errors.ConsentError):
+            await system.load("actor", source=actor(write, f"fs.read:{tmp_path}"))
+        await system.grant("actor")
+        await system.reload("actor", strict=True)
+        revoking = asyncio.ensure_future(system.revoke("actor", ["fs.read:/"]))
+        await asyncio.sleep(0)
+        revoking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await revoking
+        assert (system.modules["actor"].generation, (await system.grants("actor")).granted) == (2, ())
+
+
 # --- isolation and observing ---------------------------------------------------------------------------------------
 
 
