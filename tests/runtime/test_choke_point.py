@@ -11,12 +11,13 @@ import pytest
 import hostcore
 
 PACKAGE = Path(hostcore.__file__).parent
-DECIDES = {"contract/grants.py", "contract/permissions.py"}
+DECIDES = {"contract/grants.py", "contract/permissions.py", "contract/topics.py"}
 """Here permissions are compared, and nowhere else."""
 DENIES = {
     "contract/grants.py": "what a module lacks",
     "runtime/consents.py": "a file that others could have written",
     "runtime/isolating.py": "a host that the policy forbids",
+    "runtime/gate.py": "a release whose isolation did not hold when it was tested",
     "hosts/worker/host.py": "a machine whose sandbox is weaker than the policy demands",
     "runtime/permits.py": "what a release does not ask for",
     "guest/inside/ports.py": "in a guest, which the host refuses again",

@@ -179,6 +179,15 @@ async def test_store(puppet: hostcore.ModuleSystem) -> None:
         await run(puppet, "context.kv.set('a', object())")
 
 
+async def test_store_with_many_keys(puppet: hostcore.ModuleSystem) -> None:
+    """The keys of a store may take more room than a value may have, and the store goes on."""
+    code = "kv = context.kv\n"
+    code += (
+        "for number in range(4300): kv.set(f'{number:08}' + 'k' * 500, 1)\nreturn [len(kv.keys()), kv.get('none', 5)]"
+    )
+    assert await run(puppet, code) == [4300, 5]
+
+
 async def test_store_from_a_thread(puppet: hostcore.ModuleSystem) -> None:
     """Threads of a module may use its store, several at once."""
     code = textwrap.dedent("""
@@ -374,3 +383,17 @@ async def test_demanded_sandbox(write: ModuleWriter, monkeypatch: pytest.MonkeyP
             await system.load("echo", source=source, isolation="worker")
         assert caught.value.code == "HC607"
         assert "landlock: switched off" in str(caught.value)
+
+
+async def test_state_of_others(write: ModuleWriter) -> None:
+    """What the host keeps for modules cannot be read by a worker, although it lies beside its code."""
+    source = write(PUPPET, "puppet", files={"beside.py": "HERE = 1\n"})
+    (source / "state" / "kv").mkdir(parents=True)
+    (source / "state" / "kv" / "secret").write_text("a secret")
+    (source / "link").symlink_to("/etc")
+    async with running(state_dir=str(source / "state")) as system:
+        await system.load("puppet", source=source, isolation="worker")
+        assert await run(system, "import beside\nreturn beside.HERE") == 1
+        for path in ("state/kv/secret", "link/hostname"):
+            with pytest.raises(errors.HookError, match="PermissionError"):
+                await run(system, f"return open({str(source / path)!r}).read()")

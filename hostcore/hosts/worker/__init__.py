@@ -4,7 +4,8 @@ On the host's side:
 
 * `host` makes instances, and `guests` those of WebAssembly; `instance` is what stands behind a cell, and `patience`
   ends what takes too long;
-* `nursery` has workers forked, `process` is one of them: its connections, its output, its end;
+* `nursery` has workers forked, `process` is one of them: its connections, its output, its end; `folders` takes its
+  directory away;
 * `desk` answers what its module asks for, `lookups` what names it wants looked up.
 
 On the worker's side:

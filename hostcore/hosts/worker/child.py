@@ -28,6 +28,7 @@ from hostcore.contract.manifest import Limits
 from hostcore.contract.messages import Envelope
 from hostcore.contract.permissions import Permission
 from hostcore.contract.spec import HOOKS
+from hostcore.errors import HostError
 from hostcore.generations import stop_watching
 from hostcore.generations.keeping import KeptCode
 from hostcore.hosts.base import Crash, Host, HostedInstance, Job, Tools
@@ -48,6 +49,9 @@ from hostcore.messaging.deadlines import Deadlines
 from hostcore.messaging.guard import NoGuard, ThreadGuard, make_guard
 from hostcore.messaging.wire import Reply
 
+_ABOUT = 16 * 1024**2
+"""Bytes that the host's frames may have beyond the limit of those that it takes: code that was kept comes back together
+with all that is said of a module."""
 _STUCK_TIME = 0.5
 """Seconds that a blocking hook has to end once it was broken and its caller told."""
 _NO_RESULT = frozenset({"initialize", "shutdown", "restore_state"})
@@ -68,16 +72,14 @@ class Order(msgspec.Struct):
     Attributes:
         name: The module.
         cage: What its process may reach.
-        environment: The variables that it was granted, besides those of every worker.
         folder: A directory of its own, to work in.
         nice: How much it gives way to others.
         path: Directories that its imports are looked for in before any others.
-        limit: The most bytes of a frame that the host sends.
+        limit: The most bytes of a frame that the host takes.
     """
 
     name: str
     cage: Cage
-    environment: dict[str, str]
     folder: str
     nice: int
     path: tuple[str, ...]
@@ -115,7 +117,6 @@ def _settle_in(order: Order, descriptors: Descriptors) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.close(descriptors.stdout)
     os.close(descriptors.stderr)
-    os.environ.update(order.environment)
     os.environ["TMPDIR"] = order.folder
     os.chdir(order.folder)
     os.nice(order.nice)
@@ -126,7 +127,7 @@ async def _serve(order: Order, main: socket.socket, side: SideDoor, layers: Mapp
     loop = asyncio.get_running_loop()
     worker = Worker(order, side)
     main.setblocking(False)
-    _, worker.link = await loop.create_unix_connection(lambda: Link(worker, order.limit), sock=main)
+    _, worker.link = await loop.create_unix_connection(lambda: Link(worker, order.limit + _ABOUT), sock=main)
     worker.link.tell("ready", messages.encode(layers))
     await loop.create_future()  # the end of the connection is the end of the process
 
@@ -247,6 +248,7 @@ class Worker:
         try:
             self.link.reply(number, await work)
         except asyncio.CancelledError:
+            self.link.fail(number, carried(HostError("it was cancelled")))  # the host waits to see that it has ended
             raise
         except Exception as exc:  # noqa: BLE001 - the host gets it, named
             self.link.fail(number, carried(exc))
@@ -270,6 +272,7 @@ class Worker:
     async def _load(self, frame: Frame) -> bytes:
         told = self._read_load(frame.body)
         self._message_limit = told.message_limit
+        os.environ.update(told.environment)
         send_logs(self.link, told.log_level)
         grants = ModuleGrants(
             map(Permission, told.granted), everything=False, module=told.release.name, observed=told.observed

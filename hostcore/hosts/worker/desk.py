@@ -32,6 +32,8 @@ MOST = 1024
 """How many of a worker's requests may be out before it is not read from."""
 MOST_BYTES = 64 * 1024**2
 """How many bytes they may have together."""
+MOST_WAITING = 4 * MOST_BYTES
+"""How many bytes of answers it may leave lying; one that leaves more is ended."""
 Work = Coroutine[Any, Any, tuple[str, bytes] | None]
 """What a request waits for: the answer, a name and a body, or None for an empty one."""
 _MISSING = object()

@@ -9,13 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
+from hostcore.config import state_dir
 from hostcore.contract.manifest import Limits
 from hostcore.errors import DeniedError, HostError, LoadError
 from hostcore.hosts.base import Job, Refusal, Tools
 from hostcore.hosts.ending import to_its_end
 from hostcore.hosts.lines import LINES_PER_SECOND, RateLimit
 from hostcore.hosts.text import LINE
-from hostcore.hosts.worker import messages
+from hostcore.hosts.worker import folders, messages
 from hostcore.hosts.worker.child import Order
 from hostcore.hosts.worker.desk import Desk
 from hostcore.hosts.worker.frames import OVERHEAD
@@ -25,7 +26,7 @@ from hostcore.hosts.worker.nursery import Nursery
 from hostcore.hosts.worker.process import WorkerProcess
 from hostcore.hosts.worker.sandbox.cage import LAYERS, MAPPED, Cage
 from hostcore.hosts.worker.sandbox.levels import lacking, level_of
-from hostcore.hosts.worker.sandbox.reading import default_read
+from hostcore.hosts.worker.sandbox.reading import default_read, without
 from hostcore.messaging.deadlines import Deadlines
 
 _FILES = 256
@@ -47,6 +48,7 @@ class WorkerHost:
         self._tools = tools
         self._config = tools.config.worker
         self._deadlines = Deadlines(tools.loop)
+        self._swept = False
         self._nursery = Nursery(tools.loop, self._preload(), self._config.start_time)
 
     def _preload(self) -> list[str]:
@@ -59,6 +61,9 @@ class WorkerHost:
                 job.release.name, f"workers need Linux, and this is {sys.platform}", code="HC209",
                 label=job.release.label, hint="run it with isolation 'native', or as a guest with 'wasm'",
             )  # fmt: skip
+        if not self._swept:
+            self._swept = True
+            await asyncio.to_thread(folders.remove_abandoned)
         name, loop = job.release.name, self._tools.loop
         log = logging.getLogger(f"hostcore.module.{name}")
         lines = RateLimit(
@@ -69,6 +74,8 @@ class WorkerHost:
         limit = max(self._tools.config.message_limit, self._state_limit(job)) + OVERHEAD
         await process.start(self._nursery, self._order(job, process.folder, limit), limit)
         instance = WorkerInstance(job, process, desk, loop, self._deadlines, self._config.grace)
+        if self.inside != "native":  # of Python code in a worker only the end of its process is a crash
+            desk.crashed = instance.guest_crashed
         try:
             await self._confined(job, process)
             instance.sandbox = level_of(process.ready.result())
@@ -111,17 +118,15 @@ class WorkerHost:
     def _order(self, job: Job, folder: Path, limit: int) -> Order:
         release = job.release
         readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
-        variables = job.grants.targets("env")
-        names = os.environ.keys() if "*" in variables else variables
+        needed, listed = without((*default_read(), *release.paths), [str(state_dir(self._tools.config))])
         cage = Cage(
-            read=(*default_read(), *release.paths, *readable, *self._readable(job)),
+            read=(*needed, *readable, *self._readable(job)), listed=listed,
             write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
             memory=self._memory(job), files=job.limits.files or _FILES, file_size=job.limits.file_size or _FILE_SIZE,
             processes=job.grants.given("spawn", ""),
         )  # fmt: skip
         return Order(
-            name=release.name, cage=cage, environment={n: os.environ[n] for n in names if n in os.environ},
-            folder=str(folder), nice=self._config.nice, path=release.paths, limit=limit,
+            name=release.name, cage=cage, folder=str(folder), nice=self._config.nice, path=release.paths, limit=limit,
         )  # fmt: skip
 
     def _readable(self, job: Job) -> tuple[str, ...]:
@@ -135,6 +140,12 @@ class WorkerHost:
         """Return what the host within the worker is told."""
         return {}
 
+    def _environment(self, job: Job) -> dict[str, str]:
+        """Return the variables that it was granted."""
+        variables = job.grants.targets("env")
+        names = os.environ.keys() if "*" in variables else variables
+        return {name: os.environ[name] for name in names if name in os.environ}
+
     def _told(self, job: Job, log: logging.Logger) -> messages.Load:
         limits = {name: value for name in Limits.__struct_fields__ if (value := getattr(job.limits, name)) is not None}
         return messages.Load(
@@ -142,7 +153,7 @@ class WorkerHost:
             message_limit=job.message_limit, third_party=dict(job.third_party), state_version=job.state_version,
             host=self.inside, kept=job.kept or b"", log_level=log.getEffectiveLevel(),
             granted=[str(permission) for permission in job.grants.granted], observed=job.grants.observed,
-            config=self._inside_config(job),
+            config=self._inside_config(job), environment=self._environment(job),
         )  # fmt: skip
 
     def close(self) -> None:

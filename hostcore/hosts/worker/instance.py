@@ -77,7 +77,7 @@ class WorkerInstance(InstanceApart):
         self._kept: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         process.ended.add_done_callback(self._ended)
-        desk.crashed, desk.stuck = self._guest_crashed, self._stuck
+        desk.stuck = self._stuck
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "dead" if self._error is not None else "alive"
@@ -225,7 +225,7 @@ class WorkerInstance(InstanceApart):
         except (Gone, RemoteError):
             return  # then it can be made again from its files
 
-    def _guest_crashed(self, body: bytes) -> None:
+    def guest_crashed(self, body: bytes) -> None:
         """Tell of a guest that has died in its worker, and has been or will be replaced there."""
         told = _read_crashed(body)
         error = made_again(told.error, module=self.name, label=self._job.release.label)

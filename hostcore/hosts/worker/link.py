@@ -55,13 +55,17 @@ class Link(asyncio.BufferedProtocol):
     Args:
         answers: Who does what the other side asks for.
         limit: The most bytes of one frame that comes in.
+        most: The most bytes of answers that may wait until the other side takes them, and as long as any bytes wait,
+            nothing is read; so a side that asks and does not listen costs little.  None: neither.  Only one side may
+            bound this, else each could wait for the other.
 
     Attributes:
         reason: Why it is closed, or "".
     """
 
-    def __init__(self, answers: Answers, limit: int) -> None:
+    def __init__(self, answers: Answers, limit: int, most: int | None = None) -> None:
         self.reason = ""
+        self._most = most
         self._answers = answers
         self._splitter = Splitter(limit)
         self.loop = self._loop = asyncio.get_running_loop()
@@ -119,11 +123,17 @@ class Link(asyncio.BufferedProtocol):
         """Answer call `number` of the other side; nobody hears it if the connection is closed."""
         if not self.reason:
             self._write(Frame(REPLY, number, name, body))
+            self._bound()
 
     def fail(self, number: int, error: bytes) -> None:
         """Answer call `number` of the other side with an error."""
         if not self.reason:
             self._write(Frame(ERROR, number, "", error))
+            self._bound()
+
+    def _bound(self) -> None:
+        if self._most is not None and self._backlog is not None and len(self._backlog) > self._most:
+            self.close("asked for more than it takes")
 
     def _write(self, frame: Frame) -> None:
         if self._transport is None or self.reason:
@@ -137,12 +147,16 @@ class Link(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """See `asyncio.BaseProtocol`: keep what goes out from now on."""
         self._backlog = bytearray()
+        if self._most is not None:
+            self.hold()
 
     def resume_writing(self) -> None:
         """See `asyncio.BaseProtocol`: write what was kept."""
         backlog, self._backlog = self._backlog, None
         if backlog and self._transport is not None and not self.reason:
             self._transport.write(backlog)
+        if self._most is not None:
+            self.release()
 
     # --- what comes in -----------------------------------------------------------------------------------------
 

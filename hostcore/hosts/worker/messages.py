@@ -18,7 +18,8 @@ class Load(msgspec.Struct, array_like=True):
     """The host's first call: load this release.
 
     `hosts.base.Job` tells what most fields mean.  `host` is the one that runs the module inside, and `config` its
-    configuration; `log_level` is the lowest level that anybody would see.
+    configuration; `log_level` is the lowest level that anybody would see.  `environment` is the variables that the
+    module was granted: they go to its worker alone, and not by way of the process that all workers are forked from.
     """
 
     release: Release
@@ -35,6 +36,7 @@ class Load(msgspec.Struct, array_like=True):
     granted: list[str]
     observed: bool
     config: dict[str, Any]
+    environment: dict[str, str]
 
 
 class Loaded(msgspec.Struct, array_like=True):

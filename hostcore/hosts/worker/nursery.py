@@ -16,7 +16,7 @@ import msgspec
 
 from hostcore.errors import HostError
 from hostcore.hosts.worker.child import Order
-from hostcore.hosts.worker.zygote import Answer, Request
+from hostcore.hosts.worker.zygote import PACKET, Answer, Request
 
 _PACKET = 1 << 16
 _KEPT = frozenset(
@@ -73,6 +73,7 @@ class Nursery:
         self._forks: dict[int, asyncio.Future[Born]] = {}
         self._statuses: dict[int, asyncio.Future[int | None]] = {}
         self._tokens = itertools.count(1)
+        self._turn = asyncio.Lock()
 
     async def fork(self, order: Order, descriptors: Sequence[int]) -> Born:
         """Have a worker forked.
@@ -84,23 +85,30 @@ class Nursery:
         Raises:
             HostError: It cannot be (HC513).
         """
+        async with self._turn:  # forks come one by one in any case, and the socket has no room for many orders
+            return await self._fork(order, descriptors)
+
+    async def _fork(self, order: Order, descriptors: Sequence[int]) -> Born:
         await self._started()
         assert self._control is not None
         token = next(self._tokens)
+        request = _encode(Request(token, order))
+        if len(request) > PACKET:
+            raise _failed(f"its order has {len(request):,} bytes", "grant fewer files, or directories instead")
         future: asyncio.Future[Born] = self._loop.create_future()
         self._forks[token] = future
         try:
-            socket.send_fds(self._control, [_encode(Request(token, order))], descriptors)
+            socket.send_fds(self._control, [request], descriptors)
             async with asyncio.timeout(self._seconds):
                 born = await future
-        except TimeoutError:
-            raise _failed(f"it was not forked within {self._seconds:.3g} s") from None
-        except OSError as exc:
-            raise _failed(f"its parent cannot be asked ({exc.strerror})") from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as exc:
             if future.done() and not future.cancelled() and future.exception() is None:
                 os.close(future.result().handle)  # it was born in this very moment, and nobody takes it
+            if isinstance(exc, TimeoutError):
+                raise _failed(f"it was not forked within {self._seconds:.3g} s") from None
             raise
+        except OSError as exc:
+            raise _failed(f"its parent cannot be asked ({exc.strerror})") from None
         finally:
             self._forks.pop(token, None)
         return born
@@ -128,7 +136,7 @@ class Nursery:
                 "exec_prefix": sys.exec_prefix, "preload": self._preload,
             }  # fmt: skip
             # Isolated and without `site`: what .pth files do was done in the host, whose sys.path this is.
-            command = [sys.executable, "-I", "-S", "-c", _START, str(theirs.fileno()), "hostcore: zygote"]
+            command = [sys.executable or "", "-I", "-S", "-c", _START, str(theirs.fileno()), "hostcore: zygote"]
             try:
                 ours.send(json.dumps(told).encode())
                 self._process = subprocess.Popen(

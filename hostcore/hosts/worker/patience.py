@@ -6,7 +6,8 @@
     a little later           it is terminated (SIGTERM)
     a little later still     it is killed (SIGKILL)
 
-From the first of these on, its process runs only when nobody else wants to.
+From the first signal on, its process runs only when nobody else wants to.  Not before: an ordinary user cannot take
+that back, and one that only waits is to go on as it was.
 """
 
 from __future__ import annotations
@@ -66,7 +67,6 @@ class Patience:
             pass  # it has ended meanwhile
 
     def _check(self) -> None:
-        self._process.give_way()
         _, self._ping = self._process.link.ask("ping", b"")
         self._ping.add_done_callback(lambda ping: ping.cancelled() or ping.exception())
         self._stage = self._judge
@@ -81,13 +81,13 @@ class Patience:
             self._terminate()
 
     def _cancel(self) -> None:
-        self._process.give_way()
         self._process.link.cancel(self._number)
         self._stage = self._terminate
         self._wait_until(_now() + self._grace)
 
     def _terminate(self) -> None:
         self.verdict = "did not end when its time was up"
+        self._process.give_way()
         self._process.signal(signal.SIGTERM)
         self._stage = self._kill
         self._wait_until(_now() + self._grace)

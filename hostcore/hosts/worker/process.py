@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -21,7 +20,8 @@ import msgspec
 from hostcore.hosts.lines import Output, RateLimit
 from hostcore.hosts.text import printable
 from hostcore.hosts.worker.child import Order
-from hostcore.hosts.worker.desk import Desk
+from hostcore.hosts.worker.desk import MOST_WAITING, Desk
+from hostcore.hosts.worker.folders import PREFIX, remove
 from hostcore.hosts.worker.frames import Frame
 from hostcore.hosts.worker.link import Gone, Link
 from hostcore.hosts.worker.messages import READ_ERRORS
@@ -105,7 +105,7 @@ class WorkerProcess:
         self._pipes: dict[int, Output] = {}
         self._side: SideDesk | None = None
         self._handle = -1
-        self.folder = Path(tempfile.mkdtemp(prefix="hostcore-worker-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
 
     def __repr__(self) -> str:
         return f"<WorkerProcess {self.pid} {'ended' if self.ended.done() else 'runs'}>"
@@ -127,7 +127,7 @@ class WorkerProcess:
             main, side_socket = self._pair(ours, theirs), self._pair(ours, theirs)
             for level in (logging.INFO, logging.WARNING):
                 self._pipe(theirs, self._outputs[level])
-            _, self.link = await self._loop.create_unix_connection(lambda: Link(self, limit), sock=main)
+            _, self.link = await self._loop.create_unix_connection(lambda: Link(self, limit, MOST_WAITING), sock=main)
             self._side = SideDesk(self._loop, side_socket, self._desk.answer, self.link.close)
             born = await nursery.fork(order, theirs)
         except BaseException:
@@ -264,4 +264,4 @@ class WorkerProcess:
         try:
             self.folder.rmdir()
         except OSError:  # it has left something in it
-            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+            await asyncio.to_thread(remove, self.folder)

@@ -22,7 +22,9 @@ from hostcore.messaging import wire
 
 _CHUNK = 1 << 16
 LIMIT = 2 * 1024**2
-"""The most bytes of a request or an answer: a value of the store, and what is about it."""
+"""The most bytes of a request: a value of the store, and what is about it."""
+_ANY = 2**32 - 1
+"""The most bytes of an answer; the host is believed, and the keys of a store are as many as the module has made."""
 
 
 class SideDoor:
@@ -32,7 +34,7 @@ class SideDoor:
         connection.setblocking(True)
         self._connection, self._name = connection, name
         self._lock = threading.Lock()
-        self._splitter = Splitter(LIMIT)
+        self._splitter = Splitter(_ANY)
         self._number = 0
 
     def ask(self, name: str, *arguments: Any) -> Any:

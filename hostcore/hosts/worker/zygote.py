@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -28,7 +28,8 @@ from hostcore.hosts.worker import child
 from hostcore.hosts.worker.child import Order
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_PACKET = 1 << 17
+PACKET = 1 << 17
+"""The most bytes of a request."""
 _DESCRIPTORS = 8
 
 
@@ -61,11 +62,14 @@ def main(control: socket.socket, preload: list[str]) -> NoReturn:
     """Import what workers share, then fork one for each request, until the host is gone."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a host may block signals, and what it starts inherits that
     for name in preload:
         try:
             importlib.import_module(name)
-        except Exception as exc:  # noqa: BLE001 - whatever its code raises: workers start all the same, only slower
+        except BaseException as exc:  # noqa: BLE001 - whatever its code raises: workers start all the same, only slower
             sys.stderr.write(f"hostcore: worker.preload: {name!r} cannot be imported: {type(exc).__name__}: {exc}\n")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # what was printed meanwhile would be printed once more by every worker
     gc.collect()
     gc.freeze()  # what all share is not touched by their collectors, and so stays shared
     try:
@@ -87,14 +91,16 @@ class Zygote:
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._control.send(_encode(Answer(ready=True)))
+        poller = select.poll()  # and not `select`: descriptors may have numbers that it cannot take
+        for descriptor in (self._control.fileno(), self._wake):
+            poller.register(descriptor, select.POLLIN)
         while True:
-            waited: list[Any] = [self._control, self._wake]
-            ready, _, _ = select.select(waited, [], [])
+            ready = {descriptor for descriptor, _ in poller.poll()}
             if self._wake in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake, 4096)
                 self._reap()
-            if self._control in ready:
+            if self._control.fileno() in ready:
                 self._answer()
 
     def _reap(self) -> None:
@@ -108,21 +114,25 @@ class Zygote:
             if pid in self._workers:
                 self._workers.remove(pid)
                 self._control.send(_encode(Answer(pid=pid, status=os.waitstatus_to_exitcode(status))))
-                self._kill_orphans()
+            self._kill_orphans()  # one that was killed may have left some, too
 
     def _kill_orphans(self) -> None:
-        """Kill what ended workers have started and left; it has become this process's own."""
+        """Kill what ended workers have started and left; it has become this process's own.
+
+        So has what a worker that still runs has started and let go of.  That has the worker's session, which none can
+        leave, and stays.
+        """
         try:
             text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
         except OSError:
             return  # not every kernel tells; a worker that may not start processes has left none
         for pid in map(int, text.split()):
-            if pid not in self._workers:
-                with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):
+                if pid not in self._workers and os.getsid(pid) not in self._workers:
                     os.kill(pid, signal.SIGKILL)
 
     def _answer(self) -> None:
-        data, descriptors, _, _ = socket.recv_fds(self._control, _PACKET, _DESCRIPTORS)
+        data, descriptors, _, _ = socket.recv_fds(self._control, PACKET, _DESCRIPTORS)
         if not data:
             os._exit(0)
         request = _read_request(data)

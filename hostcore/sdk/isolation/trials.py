@@ -114,6 +114,10 @@ async def _error_of(asking: Any) -> HostcoreError:
     raise Through(f"it was answered, with {reply!r:.60}")
 
 
+_OWN = 2 * 1024**2
+"""Bytes that a worker's own parts are given beside the module's."""
+
+
 async def is_limited(ring: Ring, attack: Attack) -> str:
     """The kernel holds its process to the memory that its manifest and configuration say."""
     await ring.load(attack)
@@ -126,7 +130,7 @@ async def is_limited(ring: Ring, attack: Attack) -> str:
         raise Untried("it has no limit: limits.memory, in its manifest or in the host's configuration, sets one")
     found = processes.limit_of(ring.pid, "Max data size")
     used = processes.bytes_of(ring.pid, "VmData")
-    if found is None or found > used + most:
+    if found is None or found > used + most + _OWN:
         raise Through(f"the kernel lets it have {found or 'any number of'} bytes")
     return f"{most / 1024**2:.0f} MB, to which the kernel holds its process"
 

@@ -19,6 +19,7 @@ class Cage(NamedTuple):
     Attributes:
         read: Directories and files that it may read, with all below them; `reading.default_read` is what Python needs.
         write: Directories and files that it may read and change.
+        listed: Directories of which it may tell what is in them, and no more.
         memory: Bytes of memory beyond what it has when it is confined; None: no limit.
         mapped: Bytes of address space beyond `memory`, for the code of libraries; what is shared between processes is
             bounded by it too.  None: no limit, as wasmtime needs, which reserves gigabytes.
@@ -34,6 +35,7 @@ class Cage(NamedTuple):
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
     memory: int | None = None
     mapped: int | None = MAPPED
     cpu: int | None = None

@@ -79,7 +79,7 @@ def _no_new_privs(_cage: Cage, _report: Report) -> str:
 
 
 def _landlock(cage: Cage, _report: Report) -> str:
-    return landlock.restrict(cage.read, cage.write, programs=cage.processes)
+    return landlock.restrict(cage.read, cage.write, cage.listed, programs=cage.processes)
 
 
 def _seccomp(cage: Cage, report: Report) -> str:

@@ -47,12 +47,15 @@ def version() -> int:
         return 0
 
 
-def restrict(read: Iterable[str], write: Iterable[str], *, programs: bool, newest: int = _NEWEST) -> str:
+def restrict(
+    read: Iterable[str], write: Iterable[str], listed: Iterable[str] = (), *, programs: bool, newest: int = _NEWEST
+) -> str:
     """Restrict this process, and all that it starts, to these files; say how far the kernel goes.
 
     Args:
         read: Directories and files that it may read.
         write: Those that it may read and change; nothing in them can be run.
+        listed: Directories of which it may tell what is in them, and in those below.
         programs: What it may read it may also run, and the system's programs.
         newest: Use no later version of Landlock than this.
 
@@ -69,6 +72,8 @@ def restrict(read: Iterable[str], write: Iterable[str], *, programs: bool, newes
     try:
         for path in (*read, own, *(SYSTEM_PROGRAMS if programs else ())):
             missing += _allow(ruleset, path, readable)
+        for path in listed:
+            missing += _allow(ruleset, path, _READ_DIR)
         for path in (*write, SINK):
             missing += _allow(ruleset, path, writable)
         kernel.call(_RESTRICT, ruleset, 0)

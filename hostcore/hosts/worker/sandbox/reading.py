@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,28 @@ def default_read(search: Iterable[str] | None = None) -> tuple[str, ...]:
     found = {os.path.realpath(path) for path in _candidates(sys.path if search is None else search)}
     kept = sorted(path for path in found if path not in wide and _exists(path))
     return tuple(path for path in kept if not any(_inside(path, other) for other in kept))
+
+
+def without(paths: Iterable[str], private: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what to read instead of `paths`, so that nothing private is below, and what may only be listed for that.
+
+    A directory that something private lies in is replaced by what else is in it: whoever imports from a directory has
+    to list it.  What is named that lies in something private itself, is meant.
+    """
+    hidden = [os.path.realpath(path) for path in private]
+    read, listed = [], []
+    todo = [os.path.realpath(path) for path in paths]
+    while todo:
+        path = todo.pop()
+        if path in hidden or not any(_inside(other, path) for other in hidden):
+            read.append(path)
+            continue
+        listed.append(path)
+        with suppress(OSError):
+            # A link gives nothing: what it leads to is below and so has its own place here, or is none of this.
+            children = [str(child) for child in Path(path).iterdir() if not child.is_symlink()]
+            todo += [child for child in children if child not in hidden]
+    return tuple(read), tuple(listed)
 
 
 def _exists(path: str) -> bool:
