@@ -8,6 +8,7 @@ and which were handled when they must not have been: again without a crash, or a
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -108,7 +109,7 @@ class Ledger:
         if not number.isdecimal():
             return  # of no message of ours
         if not self._awaited[int(number)]:
-            self._traces[int(number)][who].append((what, detail) if detail else _PLAIN[what])
+            self._traces[int(number)][sys.intern(who)].append((what, detail) if detail else _PLAIN[what])
         elif what == SEEN:
             self._see(int(number), who)
 
