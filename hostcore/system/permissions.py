@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from hostcore.contract.permissions import Permission
 from hostcore.errors import HostcoreError
-from hostcore.runtime.loading import Described, to_its_end
+from hostcore.hosts.ending import to_its_end
+from hostcore.runtime.loading import Described
 from hostcore.runtime.permits import GrantReport
 from hostcore.runtime.refusals import Attempt
 from hostcore.runtime.registry import Record, Wish

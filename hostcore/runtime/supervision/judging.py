@@ -17,8 +17,9 @@ from hostcore.runtime.supervision.timing import Timing
 STRONGER = {"native": "worker", "wasm": "wasm+worker"}
 """Host -> the one that a module is moved to when nothing else helps."""
 
-_PERHAPS = frozenset({"HC501", "HC513"})
-"""The errors of a start that are not about the release: its process was ended, or could not be started."""
+_PERHAPS = frozenset({"HC501", "HC513", "HC601"})
+"""The errors of a start that are not about the release: its process was ended, or could not be started, or
+something was taken from the module meanwhile."""
 
 
 class Judge:
