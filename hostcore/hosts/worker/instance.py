@@ -106,7 +106,7 @@ class WorkerInstance(InstanceApart):
         """Begin to handle a message: a coroutine that returns the reply, encoded."""
         hook = envelope.hook
         if self._error is not None:
-            raise Refusal(self._error)
+            raise Refusal(self._error_for(self._process.ended.result()))
         if hook not in self.hooks:
             raise Refusal(self._unhandled(hook))
         if hook not in HOOKS and envelope.payload[0] not in _MAPS:
@@ -149,7 +149,7 @@ class WorkerInstance(InstanceApart):
         except Gone:
             raise Refusal(await self._death()) from None
         patience = Patience(process, self._deadlines, number, min(deadline, limit), limit, self._grace)
-        self._watches = [patience] if cpu is None else [patience, Meter(process, self._loop, cpu)]
+        watches = self._watches = [patience] if cpu is None else [patience, Meter(process, self._loop, cpu)]
         try:
             return await future
         except RemoteError as exc:
@@ -158,7 +158,7 @@ class WorkerInstance(InstanceApart):
             error = await self._death()
         finally:
             link.forget(number)
-            for watch in self._watches:
+            for watch in watches:
                 watch.over()
         raise Refusal(error)
 
@@ -288,9 +288,7 @@ class WorkerInstance(InstanceApart):
         if not ended.done():
             await asyncio.wait({ended})
         self._ended(ended)  # first of all: what is in hand is not to fail before its crash is known
-        if self._error is None:
-            self._error = self._error_for(ended.result())
-        return self._error
+        return self._error_for(ended.result())  # anew for each: an error keeps the frames that it passes
 
     def keep(self) -> Any:
         """Return what the worker has said it is made of, or None."""
