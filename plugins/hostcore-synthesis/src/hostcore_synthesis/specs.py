@@ -7,10 +7,11 @@ Texts that become code are *names*, *expressions* ("list[int]", "x + 1") or *sta
 
 # The annotations are read by `shape`, so they are objects here and not texts.
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 
-class Bounds(NamedTuple):
+@dataclass(frozen=True, eq=False)  # `typing` hands out one type for equal ones, of another copy of this file too
+class Bounds:
     """How many characters a text or items a list may have, or how large an integer may be."""
 
     least: int
