@@ -41,6 +41,7 @@ class Watch(logging.Handler):
         self._hooks: Any = None
         self._threads_before = threading.active_count()
         self._open_before = descriptors()
+        self._processes_before = processes(set())  # other tests' own
 
     def __enter__(self) -> Self:
         self._hooks = (tempfile.tempdir, sys.unraisablehook, threading.excepthook)
@@ -92,16 +93,7 @@ class Watch(logging.Handler):
         return [str(thread) for thread in threading.enumerate()] if more > 0 else []
 
     def _processes(self) -> list[str]:
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                name, _, rest = stat.read_text().rpartition(")")
-            except OSError:
-                continue  # it has ended
-            state, parent, _, session = rest.split()[:4]
-            if state != "Z" and (int(session) in self.sessions or int(parent) == os.getpid()):
-                found.append(f"{name}) {state}")
-        return found
+        return sorted(processes(self.sessions) - self._processes_before)
 
 
 def _lasting(look: Callable[[], list[str]]) -> list[str]:
@@ -119,6 +111,20 @@ def descriptors() -> set[str]:
             found.add(f"{name}: {os.readlink(f'/proc/self/fd/{name}')}")
         except OSError:
             continue  # that with which they were listed
+    return found
+
+
+def processes(sessions: set[int]) -> set[str]:
+    """Return the processes of this one's own, and all in these sessions."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except OSError:
+            continue  # it has ended
+        state, parent, _, session = rest.split()[:4]
+        if state != "Z" and (int(session) in sessions or int(parent) == os.getpid()):
+            found.add(f"{name})")
     return found
 
 
