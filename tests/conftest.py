@@ -16,9 +16,11 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 
 ONCE = (
-    "worker/sandbox", "torture", "soak", "guests", "guest/test_component.py", "guest/test_tiers.py", "sdk",
-    "cli/test_isolation_command.py", "cli/test_upgrading.py", "cli/test_watch.py", "demo",
-    "packages/test_installing.py", "wasm/test_compiling.py", "wasm/test_cache.py",
+    "cli", "demo", "guest/test_component.py", "guest/test_tiers.py", "guests", "packages/test_installing.py", "sdk", "soak",
+    "torture", "worker/sandbox", *(f"wasm/test_{name}.py" for name in (
+        "asking", "cache", "compiling", "hostile_hooks", "hostile_memory", "hostile_pointers", "hostile_shapes",
+        "hostile_time", "hostile_world", "many", "memory", "packaged", "processes",
+    )),
 )  # fmt: skip
 """What is marked `once`, all of it."""
 

@@ -169,6 +169,7 @@ async def test_unload_leaves_nothing(system: hostcore.ModuleSystem, write: Modul
     source = write(UNTIDY, "untidy", top=UNTIDY_TOP, files={"acme_untidy/lazy.py": "def answer(): return 42\n"})
     modules, filters = set(sys.modules), list(warnings.filters)
     threads, tasks = threading.active_count(), asyncio.all_tasks()
+    named = {thread.name for thread in threading.enumerate()}
     await system.load("untidy", source=source)
     assert await system.request("untidy") == 42
     assert await system.execute("untidy") == "hostcore:untidy"
@@ -182,9 +183,8 @@ async def test_unload_leaves_nothing(system: hostcore.ModuleSystem, write: Modul
     assert (type(sys.modules), installed()) == (dict, [])
     await asyncio.get_running_loop().run_in_executor(None, lane.join, 10)
     assert not lane.is_alive()
-    assert {thread.name for thread in threading.enumerate() if thread.name.startswith("hostcore:")} <= {
-        "hostcore:lag", "hostcore:watchdog",
-    }  # fmt: skip
+    more = {thread.name for thread in threading.enumerate() if thread.name.startswith("hostcore:")} - named
+    assert more <= {"hostcore:lag", "hostcore:watchdog"}
     assert threading.active_count() - threads <= 2  # the watchdog, and this test's executor
     assert asyncio.all_tasks() == tasks
     assert left == ["left"]  # its exit function has run, and is not registered any more: the class is gone
