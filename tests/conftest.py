@@ -16,8 +16,8 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 
 ONCE = (
-    "cli", "demo", "guest/test_component.py", "guest/test_tiers.py", "guests", "packages/test_installing.py", "sdk", "soak",
-    "torture", "worker/sandbox", *(f"wasm/test_{name}.py" for name in (
+    "cli", "demo", "guest/test_component.py", "guest/test_tiers.py", "guests", "packages/test_installing.py", "sdk",
+    "soak", "torture", "worker/sandbox", *(f"wasm/test_{name}.py" for name in (
         "asking", "cache", "compiling", "hostile_hooks", "hostile_memory", "hostile_pointers", "hostile_shapes",
         "hostile_time", "hostile_world", "many", "memory", "packaged", "processes",
     )),
