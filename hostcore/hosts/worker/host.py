@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from hostcore.config import state_dir
@@ -33,6 +34,12 @@ _FILES = 256
 _FILE_SIZE = 1 << 30
 _OWN_MEMORY = 1024**2
 """Bytes that the worker itself takes once it is confined: its loop, and buffers."""
+
+
+@lru_cache(maxsize=4)
+def _python(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what Python itself must be able to read, for this search path."""
+    return default_read(path)
 
 
 class WorkerHost:
@@ -118,7 +125,7 @@ class WorkerHost:
     def _order(self, job: Job, folder: Path, limit: int) -> Order:
         release = job.release
         readable, writable = sorted(job.grants.targets("fs.read")), sorted(job.grants.targets("fs.write"))
-        needed, listed = without((*default_read(), *release.paths), [str(state_dir(self._tools.config))])
+        needed, listed = without((*_python(tuple(sys.path)), *release.paths), [str(state_dir(self._tools.config))])
         cage = Cage(
             read=(*needed, *readable, *self._readable(job)), listed=listed,
             write=(str(folder), *writable), mapped=self.mapped, shared_memory=False, layers=self.layers,
