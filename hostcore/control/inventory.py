@@ -70,6 +70,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         host: What runs it, or would.
         trust: Why it may do what it may, or would: "trusted (in process)", "trusted (policy)", "granted", "observed",
             "confined"; "not granted": somebody has to agree first.
+        sandbox: The level to which the process of its worker is confined, "" if it runs in none.
         activate: "startup" or "on-demand".
         provides: Its capabilities.
         requires: What it requires.
@@ -95,6 +96,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     host: str = "native"
     trust: str = ""
+    sandbox: str = ""
     activate: str = "startup"
     provides: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
