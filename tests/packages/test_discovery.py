@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,6 +142,10 @@ def test_archives_on_the_path_are_read(tmp_path: Path) -> None:
     write_wheel(wheel, {}, modules={"other": "acme_counter:Other"})
     os.utime(wheel, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert list(discovery.scan().modules) == ["other"]
+    with warnings.catch_warnings():  # importlib-metadata closes an archive when it is collected, in some later test
+        warnings.simplefilter("ignore", ResourceWarning)
+        importlib_metadata.MetadataPathFinder.invalidate_caches()
+        gc.collect()
 
 
 class Finder:
