@@ -245,7 +245,8 @@ async def test_a_hook_called_and_cancelled(puppet: hostcore.ModuleSystem) -> Non
     instance = puppet.record("puppet").copy.instance
     link, tail = instance._process.link, instance._process.tail
     told = messages.encode(messages.Hook("get_state", wire.encode_raw({})))
-    link._transport.write(pack(Frame(CALL, 10**6, "hook", told, 5.0)) + pack(Frame(CANCEL, 10**6)))  # one piece
+    number = link._last = next(link._numbers)
+    link._transport.write(pack(Frame(CALL, number, "hook", told, 5.0)) + pack(Frame(CANCEL, number)))  # one piece
     await run(puppet, "import sys\nawait asyncio.sleep(0.001)\nprint('mark', file=sys.stderr)")
     await until(lambda: "mark" in tail.lines())
     assert not [line for line in tail.lines() if "never awaited" in line]

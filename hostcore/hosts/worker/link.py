@@ -17,7 +17,7 @@ from hostcore.hosts.worker.frames import CALL, CANCEL, ERROR, REPLY, TELL, BadFr
 
 _now = time.monotonic
 _ANSWERS = frozenset({REPLY, ERROR})
-TURN = 0.001
+TURN = 0.00025
 """Seconds of one turn of the loop that go into one connection's frames."""
 
 
